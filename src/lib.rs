@@ -1,0 +1,25 @@
+//! mcpmux: one MCP endpoint in front of many servers.
+//!
+//! The rooms, ground floor first; a room may only use rooms of a lower floor
+//! (see `ARCHITECTURE.md`).
+
+pub mod config;
+pub mod protocol;
+mod secret;
+
+pub mod credential;
+pub mod systemd;
+
+pub mod backend;
+
+pub mod mux;
+
+pub mod listener;
+
+pub mod daemon;
+
+pub mod cli;
+
+pub use config::Config;
+pub use mux::Mux;
+pub use secret::Secret;
