@@ -1,0 +1,27 @@
+//! The methods and notifications that mcpmux acts upon; all others are relayed
+//! or refused by name.
+
+/// Opens a legacy session.
+pub const INITIALIZE: &str = "initialize";
+/// Ends a legacy handshake.
+pub const INITIALIZED: &str = "notifications/initialized";
+/// Asks a modern server what it is.
+pub const DISCOVER: &str = "server/discover";
+/// Legacy liveness check.
+pub const PING: &str = "ping";
+/// Lists tools.
+pub const TOOLS_LIST: &str = "tools/list";
+/// Calls a tool.
+pub const TOOLS_CALL: &str = "tools/call";
+/// Opens a modern stream of change notifications.
+pub const LISTEN: &str = "subscriptions/listen";
+/// First message of a modern stream of change notifications.
+pub const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
+/// The list of tools is another one now.
+pub const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
+/// A request is no longer wanted.
+pub const CANCELLED: &str = "notifications/cancelled";
+/// How far a request has come.
+pub const PROGRESS: &str = "notifications/progress";
+/// A log message for the client.
+pub const LOG_MESSAGE: &str = "notifications/message";

@@ -1,0 +1,18 @@
+//! MCP on the wire, without I/O: messages as raw JSON, eras and revisions,
+//! names, `_meta` keys, headers and error codes.
+
+pub mod error;
+pub mod frame;
+pub mod header;
+pub mod message;
+pub mod meta;
+pub mod method;
+pub mod name;
+pub mod raw;
+pub mod revision;
+pub mod sse;
+
+pub use error::RpcError;
+pub use message::{Id, Kind, Message};
+pub use raw::RawObject;
+pub use revision::{Era, Revision};
