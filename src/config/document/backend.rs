@@ -1,0 +1,234 @@
+//! One entry of `backends`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{Auth, Variant, add_variants, in_order};
+use crate::{
+    Secret,
+    config::quantity::{Size, Span},
+};
+
+/// One MCP server behind this endpoint.
+#[derive(Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["name", "transport"]), transform = transports, transform = in_order::<Self>)]
+pub(in crate::config) struct Backend {
+    /// Its name, before each of its tools' names: `name__tool`. Letters,
+    /// digits, `_`, `.` and `-`, without `__`; unique.
+    #[schemars(with = "String", extend("format" = "backend-name"))]
+    pub(in crate::config) name: String,
+    /// What it is for: put before each of its tools' descriptions and in the
+    /// instructions, for the client's model to tell backends apart.
+    pub(in crate::config) description: Option<String>,
+    /// How it is reached.
+    #[schemars(with = "BackendTransport")]
+    pub(in crate::config) transport: Option<BackendTransport>,
+    /// `transport: command`: program and arguments. No secrets here: every
+    /// user of the machine can read them.
+    #[schemars(length(min = 1))]
+    pub(in crate::config) command: Vec<String>,
+    /// `transport: command`: variables set for it, such as its secrets.
+    #[serde(deserialize_with = "secrets")]
+    #[schemars(with = "BTreeMap<String, String>", extend("propertyNames" = { "format": "variable-name" }))]
+    pub(in crate::config) env: Vec<(String, Secret)>,
+    /// `transport: command`: whether it inherits the whole environment of
+    /// mcpmux. If not: `PATH`, `HOME`, `USER`, `LOGNAME`, `SHELL`, `LANG`,
+    /// `LC_*`, `TZ`, `TMPDIR` and `XDG_*` only.
+    pub(in crate::config) inherit_env: bool,
+    /// `transport: command`: its working directory; that of mcpmux if not set.
+    #[schemars(extend("format" = "directory"))]
+    pub(in crate::config) cwd: Option<String>,
+    /// `transport: http`: the URL of its MCP endpoint.
+    #[schemars(extend("format" = "http-url"))]
+    pub(in crate::config) endpoint: Option<String>,
+    /// `transport: http`: static extra headers.
+    #[serde(deserialize_with = "secrets")]
+    #[schemars(with = "BTreeMap<String, HeaderText>", extend("propertyNames" = { "format": "header-name" }))]
+    pub(in crate::config) headers: Vec<(String, Secret)>,
+    /// `transport: http`: what a request carries to be let in.
+    pub(in crate::config) auth: Auth,
+    /// Whether it is used at all.
+    pub(in crate::config) enabled: bool,
+    /// How its tools are named to clients.
+    pub(in crate::config) namespace: Namespace,
+    /// Whether all clients share one session with it.
+    #[schemars(extend("x-not-yet" = true))]
+    session: Session,
+    /// The era of the MCP specification that it speaks.
+    pub(in crate::config) era: Era,
+    /// When it is started.
+    #[schemars(extend("x-not-yet" = true))]
+    start: Start,
+    /// After how long without a call a lazily started command is stopped.
+    #[schemars(extend("x-not-yet" = true))]
+    idle_stop: Option<Span>,
+    /// A call's deadline; progress extends it up to `max_timeout`.
+    pub(in crate::config) timeout: Span,
+    /// The longest that a call may take, with progress.
+    pub(in crate::config) max_timeout: Span,
+    /// The longest message accepted from it.
+    pub(in crate::config) max_message: Size,
+    /// Which of its tools are offered, and how.
+    #[schemars(extend("x-not-yet" = true))]
+    tools: Tools,
+    /// What it may use at most.
+    #[schemars(extend("x-not-yet" = true))]
+    limits: Limits,
+}
+
+/// How a backend is reached.
+#[derive(Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum BackendTransport {
+    /// A process of its own, over its stdin and stdout.
+    Command,
+    /// Streamable HTTP.
+    Http,
+}
+
+/// How a backend's tools are named to clients.
+#[derive(Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum Namespace {
+    /// `server__tool`.
+    Prefix,
+    /// Bare names, for one backend or MCP apps.
+    None,
+}
+
+/// The era of the MCP specification that a backend speaks.
+#[derive(Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum Era {
+    /// Found by a probe and remembered.
+    Auto,
+    /// `initialize` and sessions: 2024-11-05 to 2025-11-25.
+    Legacy,
+    /// Stateless: 2026-07-28 on.
+    Modern,
+}
+
+/// Whether all clients share one session with a backend.
+#[derive(Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Session {
+    /// One session for all clients.
+    Shared,
+    /// A session for each client.
+    Client,
+}
+
+/// When a backend is started.
+#[derive(Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Start {
+    /// With mcpmux.
+    Eager,
+    /// At the first call.
+    Lazy,
+}
+
+/// Which of a backend's tools are offered, and how.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(transform = in_order::<Self>)]
+struct Tools {
+    /// Patterns of the tools that are offered.
+    allow: Vec<String>,
+    /// Patterns of the tools that are not, although allowed.
+    deny: Vec<String>,
+    /// New names, by tool.
+    rename: BTreeMap<String, String>,
+    /// New descriptions, by tool.
+    describe: BTreeMap<String, String>,
+}
+
+/// What a backend may use at most.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(transform = in_order::<Self>)]
+struct Limits {
+    /// Memory of a command and its children.
+    memory: Option<Size>,
+    /// Processes and threads of a command.
+    #[schemars(range(min = 1))]
+    tasks: Option<u32>,
+    /// Processor time of a command, such as `50%` of one processor.
+    cpu: Option<String>,
+    /// Calls at the same time.
+    #[schemars(range(min = 1))]
+    concurrency: Option<u32>,
+}
+
+/// A header's value, which may be a secret.
+#[derive(JsonSchema)]
+#[schemars(inline, extend("format" = "header-value"))]
+#[expect(dead_code, reason = "it stands for its schema")]
+struct HeaderText(String);
+
+impl Default for Backend {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            description: None,
+            transport: None,
+            command: Vec::new(),
+            env: Vec::new(),
+            inherit_env: false,
+            cwd: None,
+            endpoint: None,
+            headers: Vec::new(),
+            auth: Auth::default(),
+            enabled: true,
+            namespace: Namespace::Prefix,
+            session: Session::Shared,
+            era: Era::Auto,
+            start: Start::Eager,
+            idle_stop: None,
+            timeout: Span::minutes(5),
+            max_timeout: Span::minutes(60),
+            max_message: Size::mebibytes(16),
+            tools: Tools::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for Tools {
+    fn default() -> Self {
+        Self {
+            allow: vec!["*".to_owned()],
+            deny: Vec::new(),
+            rename: BTreeMap::new(),
+            describe: BTreeMap::new(),
+        }
+    }
+}
+
+/// A mapping whose values are secrets.
+fn secrets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, Secret)>, D::Error> {
+    let map = BTreeMap::<String, String>::deserialize(deserializer)?;
+    Ok(map
+        .into_iter()
+        .map(|(name, value)| (name, Secret::new(value)))
+        .collect())
+}
+
+fn transports(schema: &mut schemars::Schema) {
+    let variants = [
+        Variant {
+            value: "command",
+            requires: &["command"],
+            owns: &["command", "env", "inherit_env", "cwd", "idle_stop"],
+        },
+        Variant {
+            value: "http",
+            requires: &["endpoint"],
+            owns: &["endpoint", "headers", "auth"],
+        },
+    ];
+    add_variants(schema, "transport", None, &variants);
+}

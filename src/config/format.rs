@@ -1,0 +1,198 @@
+//! What a string must look like where the schema gives it a `format`, and the
+//! types that such strings become.
+
+use std::net::{Ipv6Addr, SocketAddr};
+
+use http::{HeaderName, HeaderValue};
+use url::Url;
+
+use super::{
+    quantity::{Size, Span},
+    settings::BackendName,
+};
+
+/// Checks `text` against `format`. The error says what is wrong without showing
+/// the text; it reads on after the text or the key ("… is not a duration").
+pub(super) fn check(format: &str, text: &str) -> Result<(), String> {
+    if text.contains('\0') {
+        return Err("holds a NUL character".to_owned());
+    }
+    match format {
+        "span" => text.parse::<Span>().map(drop).map_err(str::to_owned),
+        "size" => text.parse::<Size>().map(drop).map_err(str::to_owned),
+        "backend-name" => BackendName::new(text).map(drop).map_err(str::to_owned),
+        "socket-address" => socket_address(text).map(drop),
+        "http-url" => http_url(text).map(drop),
+        "header-name" => header_name(text).map(drop),
+        "header-value" => header_value(text).map(drop),
+        "url-path" => url_path(text),
+        "variable-name" => variable_name(text),
+        "host" => host(text),
+        "origin" => origin(text),
+        "file" | "directory" if text.is_empty() => Err("is empty".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a message may show a text of `format`: no secret belongs there.
+pub(super) fn is_public(format: &str) -> bool {
+    matches!(
+        format,
+        "span"
+            | "size"
+            | "backend-name"
+            | "socket-address"
+            | "header-name"
+            | "url-path"
+            | "host"
+            | "origin"
+    )
+}
+
+/// `IP:PORT`, `localhost:PORT`, or `:PORT` for every interface.
+pub(super) fn socket_address(text: &str) -> Result<SocketAddr, String> {
+    let port = |port: &str| port.parse::<u16>().ok();
+    let address = if let Some(rest) = text.strip_prefix("localhost:") {
+        port(rest).map(|port| SocketAddr::from(([127, 0, 0, 1], port)))
+    } else if let Some(rest) = text.strip_prefix(':') {
+        port(rest).map(|port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)))
+    } else {
+        text.parse().ok()
+    };
+    address.ok_or_else(|| {
+        "is not an address with a port, such as 127.0.0.1:8080 or [::1]:8080".to_owned()
+    })
+}
+
+/// An absolute `http` or `https` URL with a host.
+pub(super) fn http_url(text: &str) -> Result<Url, String> {
+    const LOOKS: &str = "is not an absolute http(s) URL, such as https://example.com/mcp";
+    let url = Url::parse(text).map_err(|error| format!("{LOOKS}: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+        return Err(LOOKS.to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not hold a user or a password; give them by auth or headers".to_owned());
+    }
+    if url.fragment().is_some() {
+        return Err("must not have a fragment (\"#…\")".to_owned());
+    }
+    Ok(url)
+}
+
+/// A header's name (RFC 9110, section 5.1).
+pub(super) fn header_name(text: &str) -> Result<HeaderName, String> {
+    text.parse()
+        .map_err(|_| "is not a header's name".to_owned())
+}
+
+/// A header's value (RFC 9110, section 5.5).
+pub(super) fn header_value(text: &str) -> Result<HeaderValue, String> {
+    if text.is_empty() {
+        return Err("is empty".to_owned());
+    }
+    HeaderValue::from_str(text).map_err(|_| {
+        "holds a character that an HTTP header cannot carry, such as a newline".to_owned()
+    })
+}
+
+fn url_path(text: &str) -> Result<(), String> {
+    if !text.starts_with('/') {
+        return Err("must start with \"/\"".to_owned());
+    }
+    if text.contains(['?', '#', '%', ' ']) || text.chars().any(|c| !c.is_ascii_graphic()) {
+        return Err("must be a plain path, without \"?\", \"#\", \"%\" or spaces".to_owned());
+    }
+    Ok(())
+}
+
+fn variable_name(text: &str) -> Result<(), String> {
+    if text.is_empty() || text.contains('=') {
+        return Err("is not an environment variable's name".to_owned());
+    }
+    Ok(())
+}
+
+/// A host as `Host` has it: a name or an address, with or without a port.
+fn host(text: &str) -> Result<(), String> {
+    let authority: Result<http::uri::Authority, _> = text.parse();
+    match authority {
+        Ok(authority) if !text.contains('@') && !authority.host().is_empty() => Ok(()),
+        _ => Err("is not a host, such as mcp.example.com or 192.0.2.1:8080".to_owned()),
+    }
+}
+
+/// An origin as `Origin` has it (RFC 6454, section 6.2).
+fn origin(text: &str) -> Result<(), String> {
+    let is_origin = text.split_once("://").is_some_and(|(scheme, rest)| {
+        !scheme.is_empty()
+            && scheme
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+            && host(rest).is_ok()
+    });
+    if is_origin {
+        Ok(())
+    } else {
+        Err("is not an origin, such as https://app.example.com, without a path".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{check, socket_address};
+
+    #[test]
+    fn each_format_takes_what_is_right_and_refuses_what_is_wrong() {
+        for (format, right, wrong) in [
+            (
+                "socket-address",
+                &["127.0.0.1:80", "[::1]:8080", "localhost:1", ":8080"][..],
+                &["8080", "host:80", ":x", "1.2.3.4"][..],
+            ),
+            (
+                "http-url",
+                &["https://a.b/mcp", "http://[::1]:80/x?y"],
+                &[
+                    "a.b/mcp",
+                    "ftp://a/",
+                    "https://",
+                    "https://u:p@a/",
+                    "https://a/#x",
+                ],
+            ),
+            ("header-name", &["X-Api-Key"], &["", "X Key", "é:"]),
+            ("header-value", &["abc", "a b"], &["", "a\nb"]),
+            ("url-path", &["/", "/mcp"], &["", "mcp", "/a b", "/a?b"]),
+            (
+                "host",
+                &["a.b", "a.b:80", "[::1]"],
+                &["", "https://a", "a/b", "u@a"],
+            ),
+            (
+                "origin",
+                &["https://a.b", "http://a:80", "vscode-webview://x"],
+                &["a.b", "https://a/", "null"],
+            ),
+            ("variable-name", &["A", "a.b"], &["", "A=B", "A\0"]),
+            (
+                "backend-name",
+                &["a", "a.b-c_d"],
+                &["", "_a", "a__b", "a b"],
+            ),
+        ] {
+            for text in right {
+                assert_eq!(check(format, text), Ok(()), "{format}: {text}");
+            }
+            for text in wrong {
+                assert!(check(format, text).is_err(), "{format}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_port_alone_is_every_interface() {
+        assert!(socket_address(":80").is_ok_and(|address| address.ip().is_unspecified()));
+        assert!(socket_address("localhost:80").is_ok_and(|address| address.ip().is_loopback()));
+    }
+}

@@ -1,0 +1,57 @@
+//! The configuration: one YAML document, found, expanded, validated, and
+//! turned into [`Config`], which the rest of the house reads.
+//!
+//! The way of a document: [`location`] finds and reads it, [`tree`] parses it,
+//! [`validate`] walks it along the schema that is made from [`document`] and
+//! expands its strings ([`expand`]), and [`resolve`] turns it into [`settings`].
+
+mod compose;
+mod document;
+mod environment;
+mod error;
+mod expand;
+mod format;
+mod keyword;
+mod location;
+mod quantity;
+#[doc(hidden)]
+pub mod reference;
+mod resolve;
+mod scalar;
+mod settings;
+mod tree;
+mod validate;
+
+use std::{path::Path, sync::OnceLock};
+
+pub use environment::Environment;
+pub use error::{ConfigError, Problem};
+pub use settings::{
+    Auth, BackendName, BackendSettings, CommandSettings, Config, ConnectRetry, EraSetting,
+    HttpSettings, Listen, ListenTransport, Namespace, Transport, Unresolved,
+};
+
+impl Config {
+    /// Reads the configuration at `path`, or else the first of
+    /// `./mcpmux.yaml`, `$XDG_CONFIG_HOME/mcpmux/config.yaml` (with the
+    /// backends of `conf.d/*.yaml` beside it) and `$XDG_CONFIG_HOME/mcpmux.yaml`.
+    ///
+    /// Reads files: call it where blocking is allowed.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        location::Search::of_process().load(path, &Environment::process())
+    }
+
+    /// Reads the document `text`, which messages call `origin`, with the
+    /// variables, the home and the credentials of `environment`.
+    pub fn parse(text: &str, origin: &str, environment: &Environment) -> Result<Self, ConfigError> {
+        let mut resolver = resolve::Resolver::new(environment);
+        resolver.document(origin, text);
+        resolver.finish(None)
+    }
+}
+
+/// The JSON Schema (draft 2020-12) of the document.
+pub fn schema() -> &'static serde_json::Value {
+    static SCHEMA: OnceLock<serde_json::Value> = OnceLock::new();
+    SCHEMA.get_or_init(document::schema_of::<document::Document>)
+}

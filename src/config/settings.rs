@@ -1,0 +1,232 @@
+//! The settings that the rest of the house reads: validated, expanded, with
+//! every default filled in. Nothing here knows of YAML.
+
+use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+
+use http::HeaderName;
+use url::Url;
+
+use crate::Secret;
+
+/// A validated configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file it was read from, if any.
+    pub path: Option<PathBuf>,
+    /// Where clients come in.
+    pub listen: Listen,
+    /// How a backend that cannot be reached is tried again.
+    pub connect_retry: ConnectRetry,
+    /// The backends in the order of the document, disabled ones included.
+    pub backends: Vec<BackendSettings>,
+    /// Things worth saying once that stop nothing (keys not yet in effect, …).
+    pub warnings: Vec<String>,
+}
+
+/// Where clients come in.
+#[derive(Debug, Clone)]
+pub struct Listen {
+    /// The kind of endpoint.
+    pub transport: ListenTransport,
+    /// The TCP address to bind where systemd hands over no socket.
+    pub address: SocketAddr,
+    /// The path of the MCP endpoint, with its leading slash.
+    pub path: String,
+    /// A unix socket to listen on as well (mode 0600).
+    pub socket: Option<PathBuf>,
+    /// Host names accepted in `Host` beyond the loopback names.
+    pub allowed_hosts: Vec<String>,
+    /// Origins accepted in `Origin` beyond the endpoint's own.
+    pub allowed_origins: Vec<String>,
+    /// The largest request body, in bytes.
+    pub max_body: usize,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            transport: ListenTransport::Http,
+            address: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            path: "/mcp".to_owned(),
+            socket: None,
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            max_body: 4 << 20,
+        }
+    }
+}
+
+/// The kind of endpoint that clients reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListenTransport {
+    /// Streamable HTTP on TCP and unix sockets.
+    Http,
+    /// This process's own stdin and stdout.
+    Stdio,
+}
+
+/// How a backend that cannot be reached is tried again.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectRetry {
+    /// Whether it is tried again at all.
+    pub enabled: bool,
+    /// The longest pause between two attempts.
+    pub max_delay: Duration,
+    /// How long one attempt may take.
+    pub attempt_timeout: Duration,
+}
+
+/// A backend's name: `[A-Za-z0-9][A-Za-z0-9_.-]*` without `__`, so that
+/// `server__tool` splits in one way only.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BackendName(String);
+
+impl BackendName {
+    /// Checks `name`; the error says which rule it breaks.
+    pub fn new(name: impl Into<String>) -> Result<Self, &'static str> {
+        let name = name.into();
+        let mut chars = name.chars();
+        match chars.next() {
+            None => return Err("is empty"),
+            Some(c) if !c.is_ascii_alphanumeric() => {
+                return Err("must start with a letter or a digit");
+            }
+            Some(_) => {}
+        }
+        if !chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-')) {
+            return Err("may hold letters, digits, '_', '.' and '-' only");
+        }
+        if name.contains("__") || name.ends_with('_') {
+            return Err(
+                "must neither contain \"__\", which separates a backend's name from a tool's, nor end with '_'",
+            );
+        }
+        Ok(Self(name))
+    }
+
+    /// The name as a string.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for BackendName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One backend.
+#[derive(Debug, Clone)]
+pub struct BackendSettings {
+    /// Its name, unique in the configuration.
+    pub name: BackendName,
+    /// Put before each of its tools' descriptions and in the instructions.
+    pub description: Option<String>,
+    /// Whether it is used at all.
+    pub enabled: bool,
+    /// How its tools are named to clients.
+    pub namespace: Namespace,
+    /// The era it speaks, if fixed.
+    pub era: EraSetting,
+    /// A call's deadline; progress extends it up to `max_timeout`.
+    pub timeout: Duration,
+    /// The longest that a call may take with progress.
+    pub max_timeout: Duration,
+    /// The longest message accepted from it, in bytes.
+    pub max_message: usize,
+    /// How it is reached, or why that cannot be known (an unset variable).
+    pub transport: Result<Transport, Unresolved>,
+}
+
+/// A value of one backend that could not be had: that backend is unavailable,
+/// the rest of the configuration runs.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {problem}")]
+pub struct Unresolved {
+    /// The key path, as in `backends[2].env.TOKEN`.
+    pub key: String,
+    /// What is missing, by name, and what to do.
+    pub problem: String,
+}
+
+/// How a backend's tools are named to clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Namespace {
+    /// `server__tool`.
+    Prefix,
+    /// Bare names.
+    None,
+}
+
+/// The era a backend speaks, if fixed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EraSetting {
+    /// Found by a probe and remembered.
+    Auto,
+    /// `initialize`: 2024-11-05 to 2025-11-25.
+    Legacy,
+    /// Stateless: 2026-07-28 on.
+    Modern,
+}
+
+/// How a backend is reached.
+#[derive(Debug, Clone)]
+pub enum Transport {
+    /// A process of its own, over its stdin and stdout.
+    Command(CommandSettings),
+    /// Streamable HTTP.
+    Http(HttpSettings),
+}
+
+/// A backend that is a process.
+#[derive(Debug, Clone)]
+pub struct CommandSettings {
+    /// Program and arguments; never empty.
+    pub argv: Vec<String>,
+    /// Set in its environment, over what it inherits.
+    pub env: Vec<(String, Secret)>,
+    /// Whether it inherits mcpmux's whole environment.
+    pub inherit_env: bool,
+    /// Its working directory; mcpmux's own if not set.
+    pub cwd: Option<PathBuf>,
+}
+
+/// A backend reached over HTTP.
+#[derive(Debug, Clone)]
+pub struct HttpSettings {
+    /// The MCP endpoint.
+    pub endpoint: Url,
+    /// Static extra headers.
+    pub headers: Vec<(HeaderName, Secret)>,
+    /// What a request carries to be let in.
+    pub auth: Auth,
+}
+
+/// What a request to an HTTP backend carries to be let in.
+#[derive(Debug, Clone)]
+pub enum Auth {
+    /// Nothing.
+    None,
+    /// `Authorization: Bearer <token>`.
+    Bearer {
+        /// The token.
+        token: Secret,
+    },
+    /// A header of the operator's choice.
+    Header {
+        /// The header's name.
+        name: HeaderName,
+        /// The header's value.
+        value: Secret,
+    },
+    /// A bearer token that a helper command prints.
+    Command {
+        /// Program and arguments; never empty.
+        argv: Vec<String>,
+        /// How long a token that is not a JWT with `exp` is kept.
+        ttl: Duration,
+    },
+    /// OAuth, which is not yet in effect: the backend is unavailable and says so.
+    OAuth,
+}
