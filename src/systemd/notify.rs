@@ -1,0 +1,245 @@
+//! What mcpmux tells its service manager (`sd_notify(3)`): that it is ready,
+//! what it is doing in one line, that it is alive, that it is stopping.
+
+use std::{
+    env,
+    ffi::OsStr,
+    io,
+    os::{
+        linux::net::SocketAddrExt,
+        unix::{
+            ffi::OsStrExt,
+            net::{SocketAddr, UnixDatagram},
+        },
+    },
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use sd_notify::NotifyState;
+use tokio::time::MissedTickBehavior;
+
+/// How long a message may wait for a manager whose queue is full. Messages
+/// leave from runtime threads, which nothing outside may hold up.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// The line to the service manager; goes nowhere where there is none.
+///
+/// A message that cannot be delivered is dropped with a line in the log: a
+/// daemon that serves must not end because nobody listens to what it reports.
+#[derive(Debug, Default)]
+pub struct Notifier {
+    line: Option<(UnixDatagram, SocketAddr)>,
+    /// The status last delivered, so that only changes are sent.
+    status: Mutex<String>,
+}
+
+impl Notifier {
+    /// The line that `NOTIFY_SOCKET` names, if it is set.
+    pub fn from_env() -> Self {
+        let Some(address) = env::var_os("NOTIFY_SOCKET") else {
+            return Self::default();
+        };
+        Self::to(&address).unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot use NOTIFY_SOCKET; systemd will not hear of readiness");
+            Self::default()
+        })
+    }
+
+    /// A line to the datagram socket at `address`: a path, or a name in the
+    /// abstract namespace after an `@`.
+    pub fn to(address: &OsStr) -> io::Result<Self> {
+        let address = match address.as_bytes() {
+            [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
+            _ => SocketAddr::from_pathname(address)?,
+        };
+        let socket = UnixDatagram::unbound()?;
+        socket.set_write_timeout(Some(PATIENCE))?;
+        Ok(Self {
+            line: Some((socket, address)),
+            status: Mutex::default(),
+        })
+    }
+
+    /// Whether somebody listens.
+    pub fn is_connected(&self) -> bool {
+        self.line.is_some()
+    }
+
+    /// mcpmux serves; `status` is what it has to say about itself.
+    pub fn ready(&self, status: &str) {
+        self.send_with_status(&[NotifyState::Ready], status);
+    }
+
+    /// What `systemctl status` shows. Sent only if it differs from the last.
+    pub fn status(&self, status: &str) {
+        self.send_with_status(&[], status);
+    }
+
+    /// mcpmux begins to shut down.
+    pub fn stopping(&self, status: &str) {
+        self.send_with_status(&[NotifyState::Stopping], status);
+    }
+
+    /// Starting or stopping takes longer than the unit's time-out allows: asks
+    /// for `more` time, counted from now.
+    pub fn extend_timeout(&self, more: Duration) {
+        let microseconds = u32::try_from(more.as_micros()).unwrap_or(u32::MAX);
+        self.send(&[NotifyState::ExtendTimeoutUsec(microseconds)]);
+    }
+
+    /// Tells the manager twice per `interval` that this process is alive.
+    ///
+    /// Runs until dropped. It belongs on the runtime that serves: a runtime that
+    /// hangs then falls silent, and systemd starts mcpmux anew.
+    pub async fn watchdog(&self, interval: Duration) {
+        let mut ticks = tokio::time::interval(interval / 2);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.send(&[NotifyState::Watchdog]);
+        }
+    }
+
+    fn send_with_status(&self, states: &[NotifyState<'_>], text: &str) {
+        // A line break would begin another message ("MAINPID=…").
+        let text = text.replace(|c: char| c.is_control(), " ");
+        let mut last = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut states = states.to_vec();
+        if *last != text {
+            states.push(NotifyState::Status(&text));
+        }
+        if self.send(&states) {
+            *last = text;
+        }
+    }
+
+    /// Whether the message is on its way; false also where nobody listens.
+    fn send(&self, states: &[NotifyState<'_>]) -> bool {
+        let Some((socket, address)) = &self.line else {
+            return false;
+        };
+        if states.is_empty() {
+            return true;
+        }
+        let message = states
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n");
+        match socket.send_to_addr(message.as_bytes(), address) {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::warn!(%error, message = "cannot notify systemd", lost = message);
+                false
+            }
+        }
+    }
+}
+
+/// How often at least the manager wants to hear that this process is alive
+/// (`WatchdogSec=`), if it does.
+pub fn watchdog_interval() -> Option<Duration> {
+    sd_notify::watchdog_enabled().filter(|interval| !interval.is_zero())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A manager's end of the line, and a notifier that is connected to it.
+    fn line() -> (tempfile::TempDir, UnixDatagram, Notifier) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let manager = UnixDatagram::bind(&path).unwrap();
+        manager
+            .set_read_timeout(Some(Duration::from_secs(5)))
+            .unwrap();
+        let notifier = Notifier::to(path.as_os_str()).unwrap();
+        (folder, manager, notifier)
+    }
+
+    fn heard(manager: &UnixDatagram) -> String {
+        let mut buffer = [0; 4096];
+        let length = manager.recv(&mut buffer).unwrap();
+        String::from_utf8(buffer[..length].to_vec()).unwrap()
+    }
+
+    #[test]
+    fn readiness_and_status_arrive_together() {
+        let (_folder, manager, notifier) = line();
+        notifier.ready("2/3 backends up");
+        assert_eq!(heard(&manager), "READY=1\nSTATUS=2/3 backends up");
+    }
+
+    #[test]
+    fn a_status_is_sent_only_when_it_changes() {
+        let (_folder, manager, notifier) = line();
+        notifier.ready("one");
+        notifier.status("one");
+        notifier.status("two");
+        notifier.status("two");
+        notifier.stopping("two");
+        assert_eq!(heard(&manager), "READY=1\nSTATUS=one");
+        assert_eq!(heard(&manager), "STATUS=two");
+        assert_eq!(heard(&manager), "STOPPING=1");
+    }
+
+    #[test]
+    fn a_line_break_in_a_status_starts_no_second_message() {
+        let (_folder, manager, notifier) = line();
+        notifier.status("broken:\nMAINPID=1");
+        assert_eq!(heard(&manager), "STATUS=broken: MAINPID=1");
+    }
+
+    #[test]
+    fn an_abstract_socket_is_reached() {
+        let name = format!("mcpmux-notify-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(&name).unwrap();
+        let manager = UnixDatagram::bind_addr(&address).unwrap();
+        let notifier = Notifier::to(OsStr::new(&format!("@{name}"))).unwrap();
+        notifier.extend_timeout(Duration::from_secs(2));
+        assert_eq!(heard(&manager), "EXTEND_TIMEOUT_USEC=2000000");
+    }
+
+    #[test]
+    fn a_status_that_was_lost_is_sent_again() {
+        let (folder, manager, notifier) = line();
+        drop(manager);
+        std::fs::remove_file(folder.path().join("notify")).unwrap();
+        notifier.status("one");
+        let manager = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+        notifier.status("one");
+        assert_eq!(heard(&manager), "STATUS=one");
+    }
+
+    #[test]
+    fn a_manager_that_does_not_read_holds_nobody_up() {
+        let (_folder, _manager, notifier) = line();
+        let started = std::time::Instant::now();
+        let delivered = (0..10_000)
+            .take_while(|_| notifier.send(&[NotifyState::Watchdog]))
+            .count();
+        assert!(delivered < 10_000, "the queue never filled");
+        assert!(started.elapsed() < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn without_a_manager_nothing_happens() {
+        let notifier = Notifier::default();
+        notifier.ready("up");
+        notifier.stopping("down");
+        assert!(!notifier.is_connected());
+    }
+
+    #[tokio::test]
+    async fn the_watchdog_is_fed_from_the_runtime() {
+        let (_folder, manager, notifier) = line();
+        let interval = Duration::from_millis(20);
+        let fed = tokio::time::timeout(Duration::from_millis(200), notifier.watchdog(interval));
+        assert!(fed.await.is_err(), "it runs until dropped");
+        for _ in 0..5 {
+            assert_eq!(heard(&manager), "WATCHDOG=1");
+        }
+    }
+}
