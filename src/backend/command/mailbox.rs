@@ -1,0 +1,72 @@
+//! Where one call on a shared pipe waits for its messages: bounded, and never
+//! in the way of the reader that fills it.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use crate::{backend::BackendError, backend::exchange::Item, protocol::Message};
+
+/// How many notifications may wait for a slow client. What comes beyond is
+/// dropped: the pipe is shared, so its reader must not wait for one of many.
+const CAPACITY: usize = 1024;
+
+/// The messages of one call, in order.
+#[derive(Debug, Default)]
+pub(super) struct Mailbox {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Message>,
+    last: Option<Item>,
+    dropped: usize,
+    waker: Option<Waker>,
+}
+
+impl Mailbox {
+    /// Puts in a notification; `false` if there was no room for it.
+    pub(super) fn notify(&self, message: Message) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.last.is_some() || state.waiting.len() >= CAPACITY {
+            state.dropped += 1;
+            return state.dropped > 1;
+        }
+        state.waiting.push_back(message);
+        wake(state);
+        true
+    }
+
+    /// Puts in what ends the call.
+    pub(super) fn finish(&self, item: Result<Message, BackendError>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.last.is_none() {
+            state.last = Some(item);
+            wake(state);
+        }
+    }
+
+    /// Takes the next message out.
+    pub(super) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Item> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(message) = state.waiting.pop_front() {
+            return Poll::Ready(Ok(message));
+        }
+        if let Some(item) = state.last.take() {
+            return Poll::Ready(item);
+        }
+        state.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+fn wake(mut state: std::sync::MutexGuard<'_, State>) {
+    let waker = state.waker.take();
+    drop(state);
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}

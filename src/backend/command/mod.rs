@@ -1,0 +1,97 @@
+//! A backend that is a process of its own, spoken to over its stdin and stdout.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{BackendError, Unasked};
+use crate::config::CommandSettings;
+use process::Process;
+
+mod group;
+pub mod guard;
+mod listen;
+mod mailbox;
+mod pipe;
+mod process;
+
+pub(super) use listen::listen;
+pub(super) use pipe::Pipe;
+
+/// How long the end of a process and the end of its output may lie apart.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// A launched server: its pipe, and the task that ends it.
+#[derive(Debug)]
+pub(crate) struct CommandLink {
+    /// Where its messages come and go.
+    pub(super) pipe: Arc<Pipe>,
+    stop: CancellationToken,
+    keeper: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl CommandLink {
+    /// Launches the command. `unasked` gets what the server says unasked;
+    /// among `keepers` is the task that ends the process.
+    pub(super) fn launch(
+        backend: Arc<str>,
+        settings: &CommandSettings,
+        max_message: usize,
+        unasked: mpsc::Sender<Unasked>,
+        keepers: &TaskTracker,
+    ) -> Result<Self, BackendError> {
+        let (process, stdin, stdout) = Process::launch(Arc::clone(&backend), settings)?;
+        let pipe = Pipe::open(backend, stdin, stdout, max_message, unasked);
+        let stop = CancellationToken::new();
+        let keeper = keepers.spawn(keep(process, Arc::clone(&pipe), stop.clone()));
+        Ok(Self {
+            pipe,
+            stop,
+            keeper: Mutex::new(Some(keeper)),
+        })
+    }
+
+    /// Ends the process and waits until it and its group are gone.
+    pub(super) async fn end(&self) {
+        self.stop.cancel();
+        let keeper = self
+            .keeper
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(keeper) = keeper {
+            let _ = keeper.await;
+        }
+    }
+}
+
+impl Drop for CommandLink {
+    /// A connection attempt that was given up leaves no process behind.
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Watches over the process until it ends or is told to, then ends its group.
+async fn keep(mut process: Process, pipe: Arc<Pipe>, stop: CancellationToken) {
+    let reason = tokio::select! {
+        biased;
+        reason = process.exited() => {
+            // What it wrote last is still in the pipe.
+            let _ = timeout(LAST_WORDS, pipe.drained()).await;
+            reason
+        }
+        // Closed stdout is most often followed by the end, which says more.
+        () = pipe.drained() => timeout(LAST_WORDS, process.exited())
+            .await
+            .unwrap_or_else(|_| "it closed its stdout".to_owned()),
+        reason = pipe.closed() => reason.to_string(),
+        () = stop.cancelled() => "stopped".to_owned(),
+    };
+    pipe.close(&reason);
+    process.end().await;
+}

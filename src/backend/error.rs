@@ -1,0 +1,85 @@
+//! What can go wrong with a backend, in words that its operator can act on.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    credential::CredentialError,
+    protocol::{
+        RpcError,
+        error::{INTERNAL_ERROR, TIMED_OUT, UNAVAILABLE},
+    },
+};
+
+/// Why a request to a backend got no answer of its own.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum BackendError {
+    /// The backend is not up; see the text for why, since when and until when.
+    #[error("backend {backend:?} is unavailable: {detail}")]
+    Unavailable {
+        /// Its name.
+        backend: String,
+        /// Why, since when, and when it is tried again.
+        detail: String,
+    },
+    /// The process could not be launched.
+    #[error("{0}")]
+    Launch(String),
+    /// The connection ended.
+    #[error("the connection ended: {0}")]
+    Closed(Arc<str>),
+    /// The HTTP request could not be made or its answer not be read.
+    #[error("{0}")]
+    Http(String),
+    /// The HTTP answer was not one of MCP.
+    #[error("answered HTTP {status}{detail}")]
+    Status {
+        /// The status code.
+        status: u16,
+        /// More, with its leading separator.
+        detail: String,
+    },
+    /// No credential could be had.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    /// The message breaks the protocol.
+    #[error("{0}")]
+    Protocol(String),
+    /// The stream ended before the response.
+    #[error("the answer ended before its response")]
+    NoResponse,
+    /// The deadline passed.
+    #[error("no response within {} s ({key})", limit.as_secs_f64())]
+    TimedOut {
+        /// The time that was allowed.
+        limit: Duration,
+        /// The setting that allows it.
+        key: &'static str,
+    },
+    /// The backend answered with an error.
+    #[error("answered with error {code}: {message}")]
+    Refused {
+        /// The error's code.
+        code: i64,
+        /// The error's message.
+        message: String,
+    },
+    /// The request was cancelled by its caller.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl BackendError {
+    /// The error as a client is told it, for a request that went to `backend`.
+    pub fn to_rpc(&self, backend: &str) -> RpcError {
+        match self {
+            Self::Unavailable { .. } => RpcError::new(UNAVAILABLE, self.to_string()),
+            Self::TimedOut { .. } => {
+                RpcError::new(TIMED_OUT, format!("backend {backend:?}: {self}"))
+            }
+            Self::Closed(_) | Self::Launch(_) => {
+                RpcError::new(UNAVAILABLE, format!("backend {backend:?}: {self}"))
+            }
+            _ => RpcError::new(INTERNAL_ERROR, format!("backend {backend:?}: {self}")),
+        }
+    }
+}

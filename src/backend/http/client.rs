@@ -1,0 +1,251 @@
+//! The HTTP client of one backend: TLS with the system's roots, the system's
+//! proxy settings, a pool of connections, and redirects that never leave the
+//! configured origin.
+
+use std::{
+    error::Error,
+    fmt::Write,
+    io,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector};
+use hyper_util::{
+    client::{
+        legacy::{
+            self,
+            connect::{HttpConnector, proxy::Tunnel},
+        },
+        proxy::matcher::Matcher,
+    },
+    rt::{TokioExecutor, TokioTimer},
+};
+use rustls::{ClientConfig, crypto::ring};
+use url::Url;
+
+use crate::backend::BackendError;
+
+/// How long it may take to reach the server.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a connection without use is kept.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// The most connections without use that are kept.
+const MAX_IDLE: usize = 64;
+
+/// The most redirects that are followed.
+const MAX_REDIRECTS: usize = 5;
+
+/// The `User-Agent` of every request.
+pub(super) const USER_AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("mcpmux/", env!("CARGO_PKG_VERSION")));
+
+/// The body of an answer: as it comes, or already read.
+pub(super) type Body = Either<Incoming, Full<Bytes>>;
+
+/// An answer whose head has arrived.
+pub(super) type Response = http::Response<Body>;
+
+type Pool<C> = legacy::Client<C, Full<Bytes>>;
+
+/// A client for one endpoint.
+#[derive(Debug)]
+pub(crate) struct Client {
+    endpoint: Url,
+    uri: Uri,
+    pool: Way,
+}
+
+/// How connections are made.
+#[derive(Debug)]
+enum Way {
+    Plain(Pool<HttpConnector>),
+    Tls(Pool<HttpsConnector<HttpConnector>>),
+    /// Through the proxy of the environment, which is asked to CONNECT.
+    Proxied(Pool<HttpsConnector<Tunnel<HttpConnector>>>),
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// What to tell.
+    pub(super) error: BackendError,
+    /// The server was not even reached.
+    pub(super) unreached: bool,
+}
+
+impl Client {
+    /// A client for `endpoint`. Reads the system's root certificates if it
+    /// needs them, once for all clients; error: they, or the proxy, cannot be used.
+    pub(crate) fn new(endpoint: &Url) -> Result<Self, String> {
+        let uri: Uri = endpoint
+            .as_str()
+            .parse()
+            .map_err(|error| format!("endpoint: {error}"))?;
+        let secure = endpoint.scheme() == "https";
+        let pool = match Matcher::from_system().intercept(&uri) {
+            Some(proxy) => {
+                if proxy.uri().scheme_str() != Some("http") {
+                    return Err(format!(
+                        "the proxy of the environment is no http:// one ({})",
+                        proxy.uri().scheme_str().unwrap_or("without a scheme")
+                    ));
+                }
+                let mut tunnel = Tunnel::new(proxy.uri().clone(), connector());
+                if let Some(auth) = proxy.basic_auth() {
+                    tunnel = tunnel.with_auth(auth.clone());
+                }
+                Way::Proxied(pool(HttpsConnector::from((tunnel, tls()?))))
+            }
+            None if secure => Way::Tls(pool(HttpsConnector::from((connector(), tls()?)))),
+            None => Way::Plain(pool(connector())),
+        };
+        Ok(Self {
+            endpoint: endpoint.clone(),
+            uri,
+            pool,
+        })
+    }
+
+    /// Sends a request to the endpoint, and again to where it is redirected
+    /// within the endpoint's origin.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response, Failure> {
+        let mut uri = self.uri.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let mut request = Request::new(Full::new(body.clone()));
+            *request.method_mut() = method.clone();
+            *request.uri_mut() = uri;
+            *request.headers_mut() = headers.clone();
+            let sent = match &self.pool {
+                Way::Plain(pool) => pool.request(request).await,
+                Way::Tls(pool) => pool.request(request).await,
+                Way::Proxied(pool) => pool.request(request).await,
+            };
+            let response = sent.map_err(|error| Failure {
+                unreached: error.is_connect(),
+                error: failure(&error, error.is_connect()),
+            })?;
+            match self.redirected(&method, &response) {
+                None => return Ok(response.map(Either::Left)),
+                Some(target) => uri = target.map_err(refused)?,
+            }
+        }
+        Err(refused("it redirects too often".to_owned()))
+    }
+
+    /// Where a response redirects to, if it does; an error if that is not to be
+    /// followed.
+    fn redirected(
+        &self,
+        method: &Method,
+        response: &http::Response<Incoming>,
+    ) -> Option<Result<Uri, String>> {
+        let status = response.status();
+        let followed = match status {
+            StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => true,
+            // These would turn a POST into a GET.
+            StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER => {
+                method == Method::GET
+            }
+            _ => return None,
+        };
+        let location = response.headers().get(header::LOCATION)?.to_str().ok()?;
+        let Ok(target) = self.endpoint.join(location) else {
+            return Some(Err("it redirects to what is no URL".to_owned()));
+        };
+        if target.origin() != self.endpoint.origin() {
+            return Some(Err(
+                "it redirects to another origin, which must not get this backend's requests: \
+                 set endpoint to the address it moved to"
+                    .to_owned(),
+            ));
+        }
+        if !followed {
+            return Some(Err(format!(
+                "it redirects with {status}, which loses the request: set endpoint to the address it moved to"
+            )));
+        }
+        Some(
+            target
+                .as_str()
+                .parse()
+                .map_err(|error| format!("it redirects to what is no URL: {error}")),
+        )
+    }
+}
+
+fn refused(reason: String) -> Failure {
+    Failure {
+        error: BackendError::Http(reason),
+        unreached: false,
+    }
+}
+
+fn connector() -> HttpConnector {
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    connector.set_keepalive(Some(Duration::from_secs(30)));
+    connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    connector
+}
+
+fn pool<C>(connector: C) -> Pool<C>
+where
+    C: legacy::connect::Connect + Clone,
+{
+    legacy::Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(MAX_IDLE)
+        .build(connector)
+}
+
+/// TLS with the system's roots, read once.
+fn tls() -> Result<Arc<ClientConfig>, String> {
+    static CONFIG: OnceLock<Result<Arc<ClientConfig>, String>> = OnceLock::new();
+    CONFIG
+        .get_or_init(|| {
+            let made = || -> io::Result<ClientConfig> {
+                let mut config = ClientConfig::builder_with_provider(ring::default_provider().into())
+                    .with_safe_default_protocol_versions()
+                    .map_err(io::Error::other)?
+                    .with_native_roots()?
+                    .with_no_client_auth();
+                config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+                Ok(config)
+            };
+            made().map(Arc::new).map_err(|error| {
+                format!("the system's root certificates cannot be used ({error}): install ca-certificates")
+            })
+        })
+        .clone()
+}
+
+/// What went wrong, without the URL, which may hold a secret.
+pub(super) fn failure(error: &(dyn Error + 'static), connecting: bool) -> BackendError {
+    let mut text = if connecting {
+        "cannot connect".to_owned()
+    } else {
+        "the HTTP exchange failed".to_owned()
+    };
+    // The outer texts of the chain only say again that a request failed.
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    let _ = write!(text, ": {innermost}");
+    BackendError::Http(text)
+}

@@ -1,0 +1,352 @@
+//! Requests to one HTTP backend: headers, credential, session, and the answer
+//! as an exchange.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http_body_util::{Either, Full};
+use tokio::sync::{Mutex, mpsc};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info};
+
+use super::{
+    answer::{self, Events, is_event_stream, status_error},
+    client::{Client, Failure, Response, USER_AGENT},
+};
+use crate::{
+    backend::{BackendError, CancelReason, Exchange, Unasked, handshake, refuse},
+    config::HttpSettings,
+    credential::{Credential, Generation},
+    protocol::{Era, Kind, Message, Revision, header as mcp, method},
+};
+
+/// What both kinds of answer are asked for with.
+pub(super) const ACCEPT_BOTH: HeaderValue =
+    HeaderValue::from_static("application/json, text/event-stream");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// How requests are marked: set by the handshake.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Mode {
+    /// The revision agreed upon; none before the handshake.
+    pub(super) revision: Option<Revision>,
+    /// The legacy session, if the server keeps one.
+    pub(super) session: Option<HeaderValue>,
+    /// The headers that every request then has, but for its credential.
+    headers: HeaderMap,
+}
+
+/// An HTTP backend as one connection: it has no wire of its own, but a session.
+#[derive(Debug)]
+pub(crate) struct HttpLink {
+    pub(super) backend: Arc<str>,
+    pub(super) client: Arc<Client>,
+    headers: HeaderMap,
+    credential: Credential,
+    pub(super) mode: ArcSwap<Mode>,
+    pub(super) max_message: usize,
+    next_id: AtomicU64,
+    renewing: Mutex<()>,
+    pub(super) unasked: mpsc::Sender<Unasked>,
+    pub(super) stopped: CancellationToken,
+    lost: CancellationToken,
+    reason: ArcSwap<String>,
+}
+
+impl HttpLink {
+    /// A link that has sent nothing yet.
+    pub(crate) fn new(
+        backend: Arc<str>,
+        client: Arc<Client>,
+        settings: &HttpSettings,
+        credential: Credential,
+        max_message: usize,
+        unasked: mpsc::Sender<Unasked>,
+    ) -> Result<Arc<Self>, BackendError> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &settings.headers {
+            let mut value = HeaderValue::from_str(value.expose()).map_err(|_| {
+                BackendError::Http(format!(
+                    "headers.{name}: the value cannot stand in a header"
+                ))
+            })?;
+            value.set_sensitive(true);
+            headers.append(name, value);
+        }
+        let link = Self {
+            backend,
+            headers,
+            client,
+            credential,
+            mode: ArcSwap::default(),
+            max_message,
+            next_id: AtomicU64::new(1),
+            renewing: Mutex::default(),
+            unasked,
+            stopped: CancellationToken::new(),
+            lost: CancellationToken::new(),
+            reason: ArcSwap::default(),
+        };
+        link.set_mode(None, None);
+        Ok(Arc::new(link))
+    }
+
+    /// An id that no other request of this session has or had.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Forgets session and revision, or fixes the revision.
+    pub(crate) fn set_revision(&self, revision: Option<Revision>) {
+        let session = revision.and(self.mode.load().session.clone());
+        self.set_mode(revision, session);
+    }
+
+    /// Says that the backend is out of reach, so that it is connected to anew.
+    pub(super) fn report_lost(&self, reason: &BackendError) {
+        self.reason.store(Arc::new(reason.to_string()));
+        self.lost.cancel();
+    }
+
+    /// Waits until the backend is out of reach, and says why.
+    pub(crate) async fn lost(&self) -> Arc<str> {
+        self.lost.cancelled().await;
+        self.reason.load().as_str().into()
+    }
+
+    /// Ends a legacy session at the server, and whatever listens to it.
+    pub(crate) async fn end(&self) {
+        self.stopped.cancel();
+        let mode = self.mode.load_full();
+        if mode.session.is_none() || self.lost.is_cancelled() {
+            return;
+        }
+        if let Ok((headers, _)) = self.request_headers(&mode, &HeaderMap::new()).await {
+            let request = self.client.send(Method::DELETE, headers, Bytes::new());
+            // A courtesy: a server that does not answer must not hold up the end.
+            let _ = tokio::time::timeout(Duration::from_secs(1), request).await;
+        }
+    }
+
+    /// Sends the request `message`, which carries `id`.
+    pub(crate) fn request(
+        self: &Arc<Self>,
+        id: u64,
+        message: &Message,
+        headers: HeaderMap,
+        reason: CancelReason,
+    ) -> Exchange {
+        let link = Arc::clone(self);
+        let body = message.bytes().clone();
+        let opens = message.method() == Some(method::INITIALIZE);
+        Exchange::new(async_stream::stream! {
+            let mut cancel = CancelOnDrop::new(&link, id, opens, reason);
+            let response = match link.post(&body, &headers, opens).await {
+                Ok(response) => response,
+                Err(error) => {
+                    cancel.disarm();
+                    yield Err(error);
+                    return;
+                }
+            };
+            if opens && let Some(session) = response.headers().get(mcp::SESSION_ID) {
+                link.set_mode(None, Some(session.clone()));
+            }
+            if is_event_stream(&response) {
+                let mut events = Events::new(response, link.max_message);
+                loop {
+                    match events.next().await {
+                        Ok(Some(message)) => match message.kind() {
+                            Kind::Request { .. } => { let _ = link.send(&refuse(&message)).await; }
+                            Kind::Notification { .. } => yield Ok(message),
+                            Kind::Response { id: Some(other), .. } if other.as_u64() != Some(id) => {
+                                debug!(backend = %link.backend, "a response to another request");
+                            }
+                            Kind::Response { .. } => {
+                                cancel.disarm();
+                                yield Ok(message);
+                                return;
+                            }
+                        },
+                        Ok(None) => {
+                            cancel.disarm();
+                            yield Err(BackendError::NoResponse);
+                            return;
+                        }
+                        Err(error) => {
+                            yield Err(error);
+                            return;
+                        }
+                    }
+                }
+            }
+            let item = answer::whole(response, link.max_message).await;
+            cancel.disarm();
+            yield item;
+        })
+    }
+
+    /// Sends a notification or a response.
+    pub(crate) async fn send(self: &Arc<Self>, message: &Message) -> Result<(), BackendError> {
+        let response = self.post(message.bytes(), &HeaderMap::new(), false).await?;
+        if response.status().is_success() {
+            Ok(())
+        } else {
+            Err(status_error(&response))
+        }
+    }
+
+    /// Posts `body`; once more with a fresh credential where it was refused,
+    /// and once more in a new session where the server lost the old one.
+    async fn post(
+        self: &Arc<Self>,
+        body: &Bytes,
+        extra: &HeaderMap,
+        opens: bool,
+    ) -> Result<Response, BackendError> {
+        let mut may_refresh = true;
+        let mut may_renew = !opens;
+        loop {
+            let mode = self.mode.load_full();
+            let (headers, generation) = self.request_headers(&mode, extra).await?;
+            let sent = self.client.send(Method::POST, headers, body.clone()).await;
+            let response = sent.map_err(|failure| self.report(failure))?;
+            match response.status() {
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+                    if std::mem::take(&mut may_refresh)
+                        && self.credential.rejected(generation).await? => {}
+                StatusCode::NOT_FOUND
+                    if mode.session.is_some() && std::mem::take(&mut may_renew) =>
+                {
+                    self.renew(mode.session.as_ref()).await?;
+                }
+                StatusCode::BAD_REQUEST if mode.session.is_some() && may_renew => {
+                    // Servers built on a widespread example answer 400 where
+                    // the specification wants 404.
+                    let (parts, text) = answer::read(response, self.max_message).await?;
+                    if !String::from_utf8_lossy(&text)
+                        .to_ascii_lowercase()
+                        .contains("session")
+                    {
+                        let body = Either::Right(Full::new(text));
+                        return Ok(http::Response::from_parts(parts, body));
+                    }
+                    may_renew = false;
+                    self.renew(mode.session.as_ref()).await?;
+                }
+                _ => return Ok(response),
+            }
+        }
+    }
+
+    /// Gives what to tell of a failure; one to reach the server loses the link.
+    pub(super) fn report(&self, failure: Failure) -> BackendError {
+        if failure.unreached {
+            self.report_lost(&failure.error);
+        }
+        failure.error
+    }
+
+    /// The headers of a request, and which credential they carry. What `auth`
+    /// says replaces a static header of the same name.
+    pub(super) async fn request_headers(
+        &self,
+        mode: &Mode,
+        extra: &HeaderMap,
+    ) -> Result<(HeaderMap, Generation), BackendError> {
+        let carried = self.credential.headers().await?;
+        let mut headers = mode.headers.clone();
+        for (name, value) in extra.iter().chain(&carried.headers) {
+            headers.insert(name, value.clone());
+        }
+        Ok((headers, carried.generation))
+    }
+
+    /// From now on requests are of `revision` and within `session`.
+    fn set_mode(&self, revision: Option<Revision>, session: Option<HeaderValue>) {
+        let mut headers = self.headers.clone();
+        headers.insert(header::USER_AGENT, USER_AGENT);
+        headers.insert(header::CONTENT_TYPE, JSON);
+        headers.insert(header::ACCEPT, ACCEPT_BOTH);
+        if let Some(revision) = revision {
+            // The header is unknown to revisions before 2025-06-18, and harmless.
+            let date = HeaderValue::from_static(revision.as_str());
+            headers.insert(mcp::PROTOCOL_VERSION, date);
+        }
+        if let Some(session) = &session {
+            headers.insert(mcp::SESSION_ID, session.clone());
+        }
+        self.mode.store(Arc::new(Mode {
+            revision,
+            session,
+            headers,
+        }));
+    }
+
+    /// Opens a new session in place of `lost`, once for all calls that met it.
+    pub(super) async fn renew(
+        self: &Arc<Self>,
+        lost: Option<&HeaderValue>,
+    ) -> Result<(), BackendError> {
+        let _one_at_a_time = self.renewing.lock().await;
+        if self.mode.load().session.as_ref() != lost {
+            return Ok(());
+        }
+        info!(backend = %self.backend, "the server has lost its session, opening a new one");
+        // Boxed: a handshake is made of requests, and a request may need this.
+        let renewed = Box::pin(handshake::renew(self)).await;
+        renewed.inspect_err(|error| self.report_lost(error))?;
+        let _ = self.unasked.try_send(Unasked::Stale);
+        Ok(())
+    }
+}
+
+/// Tells a legacy server that a request is no longer wanted; to a modern one
+/// the closed stream says it.
+struct CancelOnDrop {
+    link: Option<Arc<HttpLink>>,
+    id: u64,
+    reason: CancelReason,
+}
+
+impl CancelOnDrop {
+    fn new(link: &Arc<HttpLink>, id: u64, opens: bool, reason: CancelReason) -> Self {
+        let legacy = link
+            .mode
+            .load()
+            .revision
+            .is_some_and(|revision| revision.era() == Era::Legacy);
+        Self {
+            link: (legacy && !opens).then(|| Arc::clone(link)),
+            id,
+            reason,
+        }
+    }
+
+    fn disarm(&mut self) {
+        self.link = None;
+    }
+}
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        let (Some(link), Ok(runtime)) = (self.link.take(), tokio::runtime::Handle::try_current())
+        else {
+            return;
+        };
+        let params = self.reason.params(self.id);
+        runtime.spawn(async move {
+            let _ = link
+                .send(&Message::notification(method::CANCELLED, &params))
+                .await;
+        });
+    }
+}

@@ -1,0 +1,175 @@
+//! What an HTTP backend says unasked: the GET stream of the legacy era, or
+//! `subscriptions/listen` of the modern one, opened again whenever it ends.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use serde_json::json;
+use tracing::debug;
+
+use super::{
+    answer::{Events, is_event_stream},
+    link::HttpLink,
+};
+use crate::{
+    backend::{BackendError, CancelReason, Unasked, refuse},
+    protocol::{Era, Id, Kind, Message, Revision, header as mcp, meta, method, sse},
+};
+
+/// The pause before a stream is opened again, doubled while it keeps ending
+/// without having brought anything.
+const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// How one opening of the stream went.
+enum End {
+    /// The server offers no such stream.
+    NotOffered,
+    /// It ended; whether it brought a message, and the pause the server wants.
+    Ended {
+        useful: bool,
+        retry: Option<Duration>,
+    },
+}
+
+/// Listens until the link ends.
+pub(crate) async fn listen(link: Arc<HttpLink>, revision: Revision) {
+    let stopped = link.stopped.clone();
+    let mut pause = PAUSE;
+    let mut last_id = None;
+    loop {
+        let once = async {
+            match revision.era() {
+                Era::Legacy => get(&link, &mut last_id).await,
+                Era::Modern => subscribe(&link, revision).await,
+            }
+        };
+        let end = tokio::select! {
+            () = stopped.cancelled() => return,
+            end = once => end,
+        };
+        let retry = match end {
+            Ok(End::NotOffered) => {
+                return debug!(backend = %link.backend, "offers no stream of notifications");
+            }
+            Ok(End::Ended { useful, retry }) => {
+                if useful {
+                    pause = PAUSE;
+                }
+                retry
+            }
+            Err(error) => {
+                debug!(backend = %link.backend, "its stream of notifications: {error}");
+                None
+            }
+        };
+        let wait = retry.unwrap_or(pause).min(LONGEST_PAUSE);
+        tokio::select! {
+            () = stopped.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+async fn get(link: &Arc<HttpLink>, last_id: &mut Option<String>) -> Result<End, BackendError> {
+    let mode = link.mode.load_full();
+    let (mut headers, _) = link.request_headers(&mode, &HeaderMap::new()).await?;
+    headers.remove(header::CONTENT_TYPE);
+    headers.insert(header::ACCEPT, HeaderValue::from_static(sse::MEDIA_TYPE));
+    if let Some(value) = last_id
+        .as_deref()
+        .and_then(|id| HeaderValue::from_str(id).ok())
+    {
+        headers.insert("last-event-id", value);
+    }
+    let sent = link.client.send(Method::GET, headers, Bytes::new()).await;
+    let response = sent.map_err(|failure| link.report(failure))?;
+    match response.status() {
+        StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST if mode.session.is_some() => {
+            *last_id = None;
+            link.renew(mode.session.as_ref()).await?;
+            return Ok(End::Ended {
+                useful: false,
+                retry: None,
+            });
+        }
+        _ if is_event_stream(&response) => {}
+        status if status.is_server_error() => {
+            return Ok(End::Ended {
+                useful: false,
+                retry: None,
+            });
+        }
+        _ => return Ok(End::NotOffered),
+    }
+    let _ = link.unasked.send(Unasked::Stale).await;
+    let events = Events::new(response, link.max_message);
+    let (end, last) = follow(link, events).await;
+    *last_id = last.or(last_id.take());
+    end
+}
+
+async fn subscribe(link: &Arc<HttpLink>, revision: Revision) -> Result<End, BackendError> {
+    let params = json!({
+        "notifications": { "toolsListChanged": true },
+        "_meta": meta::own_request(revision),
+    });
+    let id = link.next_id();
+    let message = Message::request(&Id::from(id), method::LISTEN, &params.to_string());
+    let mut headers = HeaderMap::new();
+    headers.insert(mcp::METHOD, HeaderValue::from_static(method::LISTEN));
+    let mut exchange = link.request(id, &message, headers, CancelReason::default());
+    let mut useful = false;
+    while let Some(item) = exchange.next().await {
+        let message = match item {
+            Ok(message) => message,
+            Err(BackendError::NoResponse) => break,
+            Err(BackendError::Status {
+                status: 404 | 405, ..
+            }) => return Ok(End::NotOffered),
+            Err(error) => return Err(error),
+        };
+        match message.kind() {
+            Kind::Response { failed: true, .. } => return Ok(End::NotOffered),
+            Kind::Response { .. } => break,
+            _ => {
+                useful |= message.method() == Some(method::ACKNOWLEDGED);
+                let _ = link.unasked.send(Unasked::Notification(message)).await;
+            }
+        }
+    }
+    Ok(End::Ended {
+        useful,
+        retry: None,
+    })
+}
+
+async fn follow(
+    link: &Arc<HttpLink>,
+    mut events: Events,
+) -> (Result<End, BackendError>, Option<String>) {
+    let mut useful = false;
+    loop {
+        match events.next().await {
+            Ok(Some(message)) => {
+                useful = true;
+                match message.kind() {
+                    Kind::Request { .. } => {
+                        let _ = link.send(&refuse(&message)).await;
+                    }
+                    Kind::Notification { .. } => {
+                        let _ = link.unasked.send(Unasked::Notification(message)).await;
+                    }
+                    Kind::Response { .. } => {}
+                }
+            }
+            Ok(None) => {
+                let retry = events.retry.map(Duration::from_millis);
+                return (Ok(End::Ended { useful, retry }), events.last_id);
+            }
+            Err(error) => return (Err(error), events.last_id),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The way to one backend, whatever the transport.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+use super::{
+    BackendError, CancelReason, Exchange, Unasked,
+    command::CommandLink,
+    http::{Client, HttpLink},
+};
+use crate::{
+    config::{Auth, BackendSettings, CommandSettings, Environment, HttpSettings, Transport},
+    credential::Credential,
+    protocol::{Message, Revision},
+};
+
+/// How a backend is reached, and what it takes to be let in.
+#[derive(Debug)]
+pub(super) enum Way {
+    /// By launching it.
+    Command(CommandSettings),
+    /// At its endpoint, with connections that outlive a link.
+    Http(HttpSettings, Credential, Arc<Client>),
+}
+
+impl Way {
+    /// The way that `settings` describe; an error if there is none before the
+    /// configuration changes.
+    pub(super) fn of(settings: &BackendSettings) -> Result<Self, String> {
+        match &settings.transport {
+            Err(unresolved) => Err(unresolved.to_string()),
+            Ok(Transport::Command(command)) => Ok(Self::Command(command.clone())),
+            Ok(Transport::Http(http)) if matches!(http.auth, Auth::OAuth) => {
+                Err("auth.type oauth is not yet in effect".to_owned())
+            }
+            Ok(Transport::Http(http)) => Ok(Self::Http(
+                http.clone(),
+                Credential::new(&http.auth, &Environment::process()),
+                Arc::new(Client::new(&http.endpoint)?),
+            )),
+        }
+    }
+}
+
+/// A launched process or an HTTP endpoint.
+#[derive(Debug)]
+pub(crate) enum Link {
+    /// Over the stdin and stdout of a child.
+    Command(CommandLink),
+    /// Over streamable HTTP.
+    Http(Arc<HttpLink>),
+}
+
+impl Link {
+    /// Launches the process, or gets ready to send requests.
+    pub(super) fn open(
+        backend: &Arc<str>,
+        way: &Way,
+        max_message: usize,
+        unasked: mpsc::Sender<Unasked>,
+        keepers: &TaskTracker,
+    ) -> Result<Self, BackendError> {
+        let backend = Arc::clone(backend);
+        match way {
+            Way::Command(settings) => {
+                CommandLink::launch(backend, settings, max_message, unasked, keepers)
+                    .map(Self::Command)
+            }
+            Way::Http(settings, credential, client) => HttpLink::new(
+                backend,
+                Arc::clone(client),
+                settings,
+                credential.clone(),
+                max_message,
+                unasked,
+            )
+            .map(Self::Http),
+        }
+    }
+
+    /// An id for the next request: never used before on this link.
+    pub(crate) fn next_id(&self) -> u64 {
+        match self {
+            Self::Command(link) => link.pipe.next_id(),
+            Self::Http(link) => link.next_id(),
+        }
+    }
+
+    /// Sends a request that carries `id`, also as its progress token. `headers`
+    /// are the `Mcp-*` headers of a modern request, which only HTTP carries;
+    /// `reason` is told if the exchange is dropped.
+    pub(crate) fn request(
+        &self,
+        id: u64,
+        message: &Message,
+        headers: HeaderMap,
+        reason: CancelReason,
+    ) -> Exchange {
+        match self {
+            Self::Command(link) => link.pipe.request(id, message, reason),
+            Self::Http(link) => link.request(id, message, headers, reason),
+        }
+    }
+
+    /// Sends a notification.
+    pub(super) async fn send(&self, message: &Message) -> Result<(), BackendError> {
+        match self {
+            Self::Command(link) => link.pipe.send(message).await,
+            Self::Http(link) => link.send(message).await,
+        }
+    }
+
+    /// Tells an HTTP link which revision its requests are to be marked with.
+    pub(super) fn set_revision(&self, revision: Option<Revision>) {
+        if let Self::Http(link) = self {
+            link.set_revision(revision);
+        }
+    }
+
+    /// Waits until the backend is lost, and says why.
+    pub(super) async fn lost(&self) -> Arc<str> {
+        match self {
+            Self::Command(link) => link.pipe.closed().await,
+            Self::Http(link) => link.lost().await,
+        }
+    }
+
+    /// Ends the session, and the process with its group.
+    pub(super) async fn end(&self) {
+        match self {
+            Self::Command(link) => link.end().await,
+            Self::Http(link) => link.end().await,
+        }
+    }
+}

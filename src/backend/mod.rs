@@ -1,0 +1,189 @@
+//! One backend as the rest of the house sees it: a name, a state, an inventory
+//! and a way to send it requests. Knows nothing of other backends or of clients.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use tokio::{
+    sync::{Notify, watch},
+    time::timeout_at,
+};
+use tokio_util::task::TaskTracker;
+
+mod cancel;
+pub mod command;
+mod error;
+mod exchange;
+mod handshake;
+mod http;
+mod inventory;
+mod link;
+mod state;
+mod supervisor;
+mod unasked;
+mod unit;
+
+pub use cancel::CancelReason;
+pub use error::BackendError;
+pub use exchange::{Exchange, Item};
+pub(crate) use inventory::{Inventory, Tool};
+pub(crate) use link::Link;
+use link::Way;
+pub(crate) use state::{Down, State};
+pub(crate) use supervisor::Observer;
+use unasked::{Unasked, refuse};
+use unit::Size;
+
+use crate::{
+    config::BackendSettings,
+    protocol::{Era, Revision},
+};
+
+/// A backend: its settings, and what its supervisor keeps up to date.
+pub struct Backend {
+    settings: BackendSettings,
+    name: Arc<str>,
+    way: Result<Way, String>,
+    state: watch::Sender<State>,
+    inventory: ArcSwap<Inventory>,
+    /// Whether clients are shown the inventory: not while it is down.
+    listed: AtomicBool,
+    /// Processes that are being ended.
+    keepers: TaskTracker,
+    /// Asks the supervisor to try again now.
+    retry: Notify,
+    /// Tells the supervisor that the inventory is stale.
+    stale: Notify,
+}
+
+/// A connection that has shaken hands.
+#[derive(Debug)]
+pub struct Connection {
+    pub(crate) link: Link,
+    pub(crate) revision: Revision,
+    pub(crate) tools_changed: bool,
+    pub(crate) server: Option<String>,
+    pub(crate) instructions: Option<String>,
+}
+
+impl Connection {
+    /// The era that the backend speaks.
+    pub(crate) fn era(&self) -> Era {
+        self.revision.era()
+    }
+}
+
+impl Backend {
+    /// A backend that is not connected to anything before [`supervise`](Self::supervise).
+    pub(crate) fn new(settings: BackendSettings) -> Self {
+        Self {
+            name: settings.name.as_str().into(),
+            way: Way::of(&settings),
+            settings,
+            state: watch::Sender::new(State::Starting),
+            inventory: ArcSwap::default(),
+            listed: AtomicBool::new(true),
+            keepers: TaskTracker::new(),
+            retry: Notify::new(),
+            stale: Notify::new(),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its settings.
+    pub fn settings(&self) -> &BackendSettings {
+        &self.settings
+    }
+
+    /// What it is doing right now.
+    pub(crate) fn state(&self) -> State {
+        self.state.borrow().clone()
+    }
+
+    /// Follows what it is doing.
+    pub(crate) fn watch(&self) -> watch::Receiver<State> {
+        self.state.subscribe()
+    }
+
+    /// What it offered last, whether it is up or not.
+    pub(crate) fn inventory(&self) -> Arc<Inventory> {
+        self.inventory.load_full()
+    }
+
+    /// Whether clients are shown what it offers.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.listed.load(Ordering::Acquire)
+    }
+
+    /// Has it tried again at once, if it is down.
+    pub(crate) fn retry_now(&self) {
+        self.retry.notify_one();
+    }
+
+    /// The tool `name` as its lists have it now: asked for anew, because what is
+    /// known of it proved wrong. `None` if it is not there or cannot be read.
+    pub(crate) async fn relisted(&self, name: &str) -> Option<Arc<Tool>> {
+        let State::Up(connection) = self.state() else {
+            return None;
+        };
+        let inventory = inventory::read(self.name(), &connection.link, connection.revision)
+            .await
+            .ok()?;
+        self.stale.notify_one();
+        inventory
+            .tools
+            .iter()
+            .find(|tool| tool.name == name)
+            .cloned()
+    }
+
+    /// Its connection. Waits up to `patience` while it starts; fails at once
+    /// while it is down.
+    pub(crate) async fn connection(
+        &self,
+        patience: Duration,
+    ) -> Result<Arc<Connection>, BackendError> {
+        if let State::Up(connection) = &*self.state.borrow() {
+            return Ok(Arc::clone(connection));
+        }
+        let deadline = tokio::time::Instant::now() + patience;
+        let mut states = self.watch();
+        let settled = timeout_at(
+            deadline,
+            states.wait_for(|state| !matches!(state, State::Starting)),
+        )
+        .await;
+        let detail = match settled {
+            Ok(Ok(state)) => match &*state {
+                State::Up(connection) => return Ok(Arc::clone(connection)),
+                State::Down(down) => down.to_string(),
+                State::Starting => "it is starting".to_owned(),
+            },
+            Ok(Err(_)) => "mcpmux is stopping".to_owned(),
+            Err(_) => format!("it is still starting after {} s", patience.as_secs_f64()),
+        };
+        Err(BackendError::Unavailable {
+            backend: self.name.to_string(),
+            detail,
+        })
+    }
+}
+
+impl fmt::Debug for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backend")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}

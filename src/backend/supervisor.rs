@@ -1,0 +1,370 @@
+//! The life of one backend: connected, watched, its inventory kept fresh,
+//! connected anew when it is lost. The only place that changes its state.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use tokio::{
+    sync::mpsc,
+    task::JoinHandle,
+    time::{Instant, sleep, sleep_until, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::{
+    Backend, BackendError, Connection, Down, Inventory, Link, State, Unasked, Way, command,
+    handshake, http, inventory,
+};
+use crate::{
+    config::{ConnectRetry, EraSetting},
+    protocol::{Era, method},
+};
+
+/// The pause after the first failed attempt; doubled with each further one.
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+
+/// A connection that held this long was a good one: the pauses begin anew.
+const PROVEN: Duration = Duration::from_secs(10);
+
+/// How long changes are gathered before the lists are read again.
+const COALESCE: Duration = Duration::from_millis(50);
+
+/// Messages outside of any exchange that may wait for the supervisor.
+const UNASKED: usize = 64;
+
+/// The pause before attempt number `failures + 1`: exponential, with jitter, so
+/// that backends that went down together do not come back together.
+fn delay(failures: u32, max: Duration) -> Duration {
+    let full = FIRST_DELAY
+        .saturating_mul(1 << failures.saturating_sub(1).min(20))
+        .min(max);
+    full.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+/// Who is told what becomes of a backend.
+pub(crate) trait Observer {
+    /// What it offers, or whether that is listed, is about to be another one.
+    fn offer_changed(&self);
+
+    /// Its state is another one; what follows from it has been told before.
+    fn state_changed(&self);
+}
+
+impl Backend {
+    /// Keeps the backend connected until `stop`; then ends it and returns when
+    /// every process of it is gone.
+    pub(crate) async fn supervise(
+        &self,
+        retry: ConnectRetry,
+        stop: CancellationToken,
+        observer: &impl Observer,
+    ) {
+        self.keep_connected(retry, stop, observer).await;
+        self.keepers.close();
+        self.keepers.wait().await;
+    }
+
+    async fn keep_connected(
+        &self,
+        retry: ConnectRetry,
+        stop: CancellationToken,
+        observer: &impl Observer,
+    ) {
+        let way = match &self.way {
+            Ok(way) => way,
+            Err(reason) => {
+                warn!(backend = self.name(), "unavailable: {reason}");
+                let down = Down {
+                    reason: reason.as_str().into(),
+                    since: Instant::now(),
+                    next: None,
+                };
+                return self.set(State::Down(down), observer);
+            }
+        };
+        let mut era = None;
+        let mut failures = 0_u32;
+        let mut down_since: Option<Instant> = None;
+        loop {
+            let begun = Instant::now();
+            let attempt = tokio::select! {
+                () = stop.cancelled() => return,
+                attempt = timeout(retry.attempt_timeout, self.connect(way, &mut era)) => attempt,
+            };
+            let mut lost = None;
+            let reason: Arc<str> = match attempt {
+                Ok(Ok((connection, inventory, unasked))) => {
+                    self.came_up(&connection, inventory, observer);
+                    let up = Instant::now();
+                    let end = self.attend(&connection, unasked, &stop, observer).await;
+                    let Some(reason) = end else {
+                        return connection.link.end().await;
+                    };
+                    if up.elapsed() >= PROVEN {
+                        failures = 0;
+                    }
+                    down_since = None;
+                    lost = Some(connection);
+                    reason
+                }
+                Ok(Err(error)) => error.to_string().into(),
+                Err(_) => format!(
+                    "no handshake within {} s (connect_retry.attempt_timeout)",
+                    begun.elapsed().as_secs()
+                )
+                .into(),
+            };
+            failures = failures.saturating_add(1);
+            if let Some(lost) = lost.take_if(|_| failures == 1 && retry.enabled) {
+                // What held so far is most likely only restarting: calls wait.
+                warn!(backend = self.name(), "lost: {reason}; connecting anew");
+                self.set(State::Starting, observer);
+                lost.link.end().await;
+                continue;
+            }
+            let since = *down_since.get_or_insert_with(Instant::now);
+            let next = retry
+                .enabled
+                .then(|| Instant::now() + delay(failures, retry.max_delay));
+            let down = Down {
+                reason,
+                since,
+                next,
+            };
+            warn!(backend = self.name(), "{down}");
+            self.set(State::Down(down.clone()), observer);
+            if let Some(lost) = lost {
+                lost.link.end().await;
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.retry.notified() => info!(backend = self.name(), "tried again on request"),
+                () = wait_until(next) => {}
+            }
+            let now = Down {
+                next: Some(Instant::now()),
+                ..down
+            };
+            self.state.send_replace(State::Down(now));
+        }
+    }
+
+    /// Whoever sees the new state finds the catalog that belongs to it.
+    fn set(&self, state: State, observer: &impl Observer) {
+        self.listed
+            .store(!matches!(state, State::Down(_)), Ordering::Release);
+        observer.offer_changed();
+        self.state.send_replace(state);
+        observer.state_changed();
+    }
+
+    fn came_up(
+        &self,
+        connection: &Arc<Connection>,
+        inventory: Inventory,
+        observer: &impl Observer,
+    ) {
+        info!(
+            backend = self.name(),
+            era = %connection.era(),
+            revision = %connection.revision,
+            tools = inventory.tools.len(),
+            "up: {}",
+            connection.server.as_deref().unwrap_or("a server without a name")
+        );
+        self.inventory.store(Arc::new(inventory));
+        self.set(State::Up(Arc::clone(connection)), observer);
+    }
+
+    /// One attempt. A process that ends on the probe is launched once more,
+    /// without it.
+    async fn connect(
+        &self,
+        way: &Way,
+        era: &mut Option<Era>,
+    ) -> Result<(Arc<Connection>, Inventory, mpsc::Receiver<Unasked>), BackendError> {
+        let probing = era.is_none() && self.settings.era == EraSetting::Auto;
+        let done = self.connect_as(way, *era).await;
+        let ended = matches!(done, Err(BackendError::Closed(_)));
+        let done = match done {
+            Err(_) if probing && ended && matches!(way, Way::Command(_)) => {
+                debug!(
+                    backend = self.name(),
+                    "the process ended on the probe, launching it without"
+                );
+                self.connect_as(way, Some(Era::Legacy)).await
+            }
+            done => done,
+        };
+        // A server that was replaced may speak another era now.
+        *era = done.as_ref().ok().map(|(connection, ..)| connection.era());
+        done
+    }
+
+    async fn connect_as(
+        &self,
+        way: &Way,
+        era: Option<Era>,
+    ) -> Result<(Arc<Connection>, Inventory, mpsc::Receiver<Unasked>), BackendError> {
+        let (sender, unasked) = mpsc::channel(UNASKED);
+        let link = Link::open(
+            &self.name,
+            way,
+            self.settings.max_message,
+            sender,
+            &self.keepers,
+        )?;
+        let shaken = async {
+            let handshake = handshake::shake(&link, self.settings.era, era).await?;
+            let inventory = if handshake.tools {
+                inventory::read(self.name(), &link, handshake.revision).await?
+            } else {
+                Inventory::default()
+            };
+            Ok((handshake, inventory))
+        };
+        match shaken.await {
+            Ok((handshake, inventory)) => {
+                let connection = Connection {
+                    link,
+                    revision: handshake.revision,
+                    tools_changed: handshake.tools_changed,
+                    server: handshake.server,
+                    instructions: handshake.instructions,
+                };
+                Ok((Arc::new(connection), inventory, unasked))
+            }
+            Err(error) => {
+                link.end().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Stays with a connection until it is lost (says why) or `stop` (`None`).
+    async fn attend(
+        &self,
+        connection: &Arc<Connection>,
+        mut unasked: mpsc::Receiver<Unasked>,
+        stop: &CancellationToken,
+        observer: &impl Observer,
+    ) -> Option<Arc<str>> {
+        let _ears = connection.listen();
+        loop {
+            let message = tokio::select! {
+                () = stop.cancelled() => return None,
+                reason = connection.link.lost() => return Some(reason),
+                message = unasked.recv() => message,
+                () = self.stale.notified() => Some(Unasked::Stale),
+            };
+            let stale = match &message {
+                Some(Unasked::Stale) => true,
+                // What changed before a subscription was acknowledged was not said.
+                Some(Unasked::Notification(message)) => {
+                    matches!(
+                        message.method(),
+                        Some(method::TOOLS_CHANGED | method::ACKNOWLEDGED)
+                    )
+                }
+                None => false,
+            };
+            if stale {
+                let refreshed = tokio::select! {
+                    () = stop.cancelled() => return None,
+                    reason = connection.link.lost() => return Some(reason),
+                    refreshed = self.refresh(connection, &mut unasked) => refreshed,
+                };
+                if refreshed {
+                    observer.offer_changed();
+                    observer.state_changed();
+                }
+            } else if message.is_none() {
+                // The link keeps the sender; it does not close before it is lost.
+                tokio::select! {
+                    () = stop.cancelled() => return None,
+                    reason = connection.link.lost() => return Some(reason),
+                }
+            }
+        }
+    }
+
+    /// Reads the lists again once the changes have settled; `true` if they are
+    /// other ones now.
+    async fn refresh(
+        &self,
+        connection: &Connection,
+        unasked: &mut mpsc::Receiver<Unasked>,
+    ) -> bool {
+        sleep(COALESCE).await;
+        while unasked.try_recv().is_ok() {}
+        match inventory::read(self.name(), &connection.link, connection.revision).await {
+            Ok(inventory) if inventory != *self.inventory.load_full() => {
+                info!(
+                    backend = self.name(),
+                    tools = inventory.tools.len(),
+                    "its tools have changed"
+                );
+                self.inventory.store(Arc::new(inventory));
+                true
+            }
+            Ok(_) => false,
+            Err(error) => {
+                warn!(
+                    backend = self.name(),
+                    "its tools could not be read again: {error}"
+                );
+                false
+            }
+        }
+    }
+}
+
+impl Connection {
+    /// Listens for changes where they are not said unasked, until aborted.
+    fn listen(&self) -> Option<AbortOnDrop> {
+        let revision = self.revision;
+        let task = match &self.link {
+            _ if !self.tools_changed => return None,
+            Link::Http(link) => tokio::spawn(http::listen(Arc::clone(link), revision)),
+            Link::Command(link) if revision.era() == Era::Modern => {
+                tokio::spawn(command::listen(Arc::clone(&link.pipe), revision))
+            }
+            Link::Command(_) => return None,
+        };
+        Some(AbortOnDrop(task))
+    }
+}
+
+/// A task that ends when it is no longer wanted.
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn wait_until(next: Option<Instant>) {
+    match next {
+        Some(next) => sleep_until(next).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_with_jitter_up_to_the_longest() {
+        let max = Duration::from_secs(60);
+        for failures in 1..100 {
+            let full = Duration::from_secs(1 << (failures - 1).min(10)).min(max);
+            let pause = delay(failures, max);
+            assert!(pause >= full / 2 && pause <= full, "{failures}: {pause:?}");
+        }
+    }
+}
