@@ -1,0 +1,216 @@
+//! Between the eras: what a request and its response must gain or lose where
+//! client and backend speak different ones. Wraps an exchange's ends; the
+//! router knows no era.
+
+use std::borrow::Cow;
+
+use serde_json::json;
+
+use super::Caller;
+use crate::protocol::{
+    Era, Kind, Message, RawObject, Revision, RpcError,
+    error::{INTERNAL_ERROR, INVALID_PARAMS},
+    meta,
+    raw::{RawError, encode_str},
+};
+
+/// What becomes of a request's `_meta`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum MetaChange {
+    /// It stays as it came, or absent.
+    Keep,
+    /// Nothing is left of it.
+    Remove,
+    /// It is this JSON text now.
+    Set(String),
+}
+
+/// One crossing from a client to a backend.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bridge {
+    client: Era,
+    backend: Revision,
+}
+
+impl Bridge {
+    /// From `client` to a backend that speaks `backend`.
+    pub(super) fn new(client: Era, backend: Revision) -> Self {
+        Self { client, backend }
+    }
+
+    /// A request's `_meta` as the backend is to see it: with `progress` as its
+    /// token if it has one, and in the backend's era.
+    pub(super) fn request_meta(
+        self,
+        own: Option<&str>,
+        progress: u64,
+        caller: &Caller,
+    ) -> Result<MetaChange, RpcError> {
+        let text = own.unwrap_or("{}");
+        let object = RawObject::parse(text).map_err(|error| bad_meta(&error))?;
+        let mut edit = object.edit();
+        if object
+            .get(meta::PROGRESS_TOKEN)
+            .map_err(|error| bad_meta(&error))?
+            .is_some()
+        {
+            edit.set(meta::PROGRESS_TOKEN, progress.to_string())
+                .map_err(|error| bad_meta(&error))?;
+        }
+        match (self.client, self.backend.era()) {
+            (Era::Modern, Era::Legacy) => edit.remove_if(meta::is_request_field),
+            (Era::Legacy, Era::Modern) => {
+                let info = caller.client_info.as_ref().map_or_else(
+                    || Cow::Owned(meta::implementation().to_string()),
+                    |info| Cow::Borrowed(info.get()),
+                );
+                let set = edit
+                    .set(meta::PROTOCOL_VERSION, encode_str(self.backend.as_str()))
+                    .and_then(|()| edit.set(meta::CLIENT_INFO, info))
+                    .and_then(|()| edit.set(meta::CLIENT_CAPABILITIES, "{}"));
+                set.map_err(|error| bad_meta(&error))?;
+            }
+            _ => {}
+        }
+        if edit.is_empty() {
+            return Ok(MetaChange::Keep);
+        }
+        let text = edit.finish();
+        let empty = RawObject::parse(&text).is_ok_and(|object| object.members().is_empty());
+        Ok(if empty {
+            MetaChange::Remove
+        } else {
+            MetaChange::Set(text)
+        })
+    }
+
+    /// A response of `backend` as the client is to see it.
+    pub(super) fn response(self, backend: &str, message: Message) -> Message {
+        if !matches!(message.kind(), Kind::Response { failed: false, .. }) {
+            return message;
+        }
+        match (self.client, self.backend.era()) {
+            (Era::Modern, Era::Legacy) => with_result_type(message),
+            (Era::Legacy, Era::Modern) => without_result_type(backend, message),
+            _ => message,
+        }
+    }
+}
+
+fn bad_meta(error: &RawError) -> RpcError {
+    RpcError::new(INVALID_PARAMS, format!("Invalid params: _meta: {error}"))
+}
+
+/// A modern result says what kind it is.
+fn with_result_type(message: Message) -> Message {
+    let Some(Ok(object)) = message.payload().map(RawObject::parse) else {
+        return message;
+    };
+    if !matches!(object.get("resultType"), Ok(None)) {
+        return message;
+    }
+    let mut edit = object.edit();
+    let _ = edit.set("resultType", "\"complete\"");
+    message.rewritten(None, Some(&edit.finish()))
+}
+
+/// A legacy result knows one kind only.
+fn without_result_type(backend: &str, message: Message) -> Message {
+    let Some(Ok(object)) = message.payload().map(RawObject::parse) else {
+        return message;
+    };
+    match object.get_str("resultType") {
+        Ok(None) => message,
+        Ok(Some(kind)) if kind == "complete" => {
+            let mut edit = object.edit();
+            edit.remove_if(|key| key == "resultType");
+            message.rewritten(None, Some(&edit.finish()))
+        }
+        kind => {
+            let kind = kind.ok().flatten().unwrap_or_default();
+            let error = RpcError::new(
+                INTERNAL_ERROR,
+                format!(
+                    "backend {backend:?}: it answered with a {kind:?} result, which this client's revision has no form for"
+                ),
+            );
+            Message::failure(
+                message.id(),
+                &error.with_data(json!({ "resultType": kind })),
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MODERN: Revision = Revision::NEWEST_MODERN;
+    const LEGACY: Revision = Revision::NEWEST_LEGACY;
+
+    fn meta_of(client: Revision, backend: Revision, own: Option<&str>) -> MetaChange {
+        let caller = Caller::of(client);
+        Bridge::new(client.era(), backend)
+            .request_meta(own, 9, &caller)
+            .unwrap()
+    }
+
+    #[test]
+    fn within_an_era_only_the_progress_token_changes() {
+        assert_eq!(meta_of(LEGACY, LEGACY, None), MetaChange::Keep);
+        assert_eq!(
+            meta_of(LEGACY, LEGACY, Some(r#"{"a":1.0}"#)),
+            MetaChange::Keep
+        );
+        assert_eq!(
+            meta_of(MODERN, MODERN, Some(r#"{"a":1.0, "progressToken":"t"}"#)),
+            MetaChange::Set(r#"{"a":1.0, "progressToken":9}"#.into())
+        );
+    }
+
+    #[test]
+    fn a_modern_request_loses_its_protocol_fields_on_the_way_to_a_legacy_backend() {
+        let own = format!(
+            r#"{{"{}":"2026-07-28","{}":{{}},"x/y":1}}"#,
+            meta::PROTOCOL_VERSION,
+            meta::CLIENT_CAPABILITIES
+        );
+        assert_eq!(
+            meta_of(MODERN, LEGACY, Some(&own)),
+            MetaChange::Set(r#"{"x/y":1}"#.into())
+        );
+        let own = format!(r#"{{"{}":"2026-07-28"}}"#, meta::PROTOCOL_VERSION);
+        assert_eq!(meta_of(MODERN, LEGACY, Some(&own)), MetaChange::Remove);
+    }
+
+    #[test]
+    fn a_legacy_request_gains_them_on_the_way_to_a_modern_backend() {
+        let MetaChange::Set(text) = meta_of(LEGACY, MODERN, None) else {
+            panic!()
+        };
+        for key in [
+            meta::PROTOCOL_VERSION,
+            meta::CLIENT_INFO,
+            meta::CLIENT_CAPABILITIES,
+        ] {
+            assert!(text.contains(key), "{text}");
+        }
+    }
+
+    #[test]
+    fn results_cross_in_both_directions() {
+        let id = crate::protocol::Id::from(1);
+        let plain = Message::success(&id, r#"{"content":[],"n":1.0}"#);
+        let modern = Bridge::new(Era::Modern, LEGACY).response("b", plain.clone());
+        assert_eq!(
+            modern.payload(),
+            Some(r#"{"content":[],"n":1.0,"resultType":"complete"}"#)
+        );
+        let back = Bridge::new(Era::Legacy, MODERN).response("b", modern);
+        assert_eq!(back.text(), plain.text());
+        let asks = Message::success(&id, r#"{"resultType":"input_required"}"#);
+        let told = Bridge::new(Era::Legacy, MODERN).response("b", asks);
+        assert!(matches!(told.kind(), Kind::Response { failed: true, .. }));
+    }
+}

@@ -1,0 +1,307 @@
+//! Many backends as one server: what clients are shown, and who answers them.
+
+use std::{
+    fmt::{self, Write},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use serde_json::{Value, json};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinSet,
+    time::{Instant, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+mod bridge;
+mod caller;
+mod catalog;
+mod relay;
+mod subscription;
+
+pub use caller::Caller;
+pub(crate) use catalog::Catalog;
+pub use catalog::Shown;
+
+use crate::{
+    backend::{Backend, Exchange, Observer, State},
+    config::Config,
+    protocol::{
+        Era, Id, Message, RawObject, Revision, RpcError, error::INVALID_PARAMS, meta, method,
+    },
+};
+use catalog::{Share, instructions};
+
+/// How long after the start a list waits for backends that have neither come up
+/// nor failed. Whatever comes later is told by a notification.
+const FIRST_LIST: Duration = Duration::from_secs(5);
+
+/// The most calls in flight at once, those included whose clients went away.
+const MAX_CALLS: usize = 10_000;
+
+/// Many backends as one server.
+pub struct Mux {
+    backends: Vec<Arc<Backend>>,
+    catalog: ArcSwap<Catalog>,
+    building: Mutex<()>,
+    version: watch::Sender<u64>,
+    activity: watch::Sender<()>,
+    started: Instant,
+    settled: AtomicBool,
+    /// Streams of notifications end.
+    closing: CancellationToken,
+    /// Calls that may be in flight at once.
+    places: Arc<Semaphore>,
+    /// Backends end.
+    stopping: CancellationToken,
+    supervisors: Mutex<JoinSet<()>>,
+}
+
+impl Mux {
+    /// Starts every enabled backend of `config`; does not wait for any.
+    ///
+    /// Must be called within a Tokio runtime.
+    pub fn start(config: &Config) -> Arc<Self> {
+        let enabled = config.backends.iter().filter(|settings| settings.enabled);
+        let backends = enabled.map(|settings| Arc::new(Backend::new(settings.clone())));
+        let mux = Arc::new(Self {
+            backends: backends.collect(),
+            catalog: ArcSwap::from_pointee(Catalog::build(&[])),
+            building: Mutex::default(),
+            version: watch::Sender::new(0),
+            activity: watch::Sender::new(()),
+            started: Instant::now(),
+            settled: AtomicBool::new(false),
+            closing: CancellationToken::new(),
+            places: Arc::new(Semaphore::new(MAX_CALLS)),
+            stopping: CancellationToken::new(),
+            supervisors: Mutex::default(),
+        });
+        let mut supervisors = mux
+            .supervisors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for backend in &mux.backends {
+            let (retry, stop) = (config.connect_retry, mux.stopping.clone());
+            let (mux, backend) = (Arc::downgrade(&mux), Arc::clone(backend));
+            supervisors.spawn(async move {
+                backend.supervise(retry, stop, &mux).await;
+            });
+        }
+        drop(supervisors);
+        mux
+    }
+
+    /// The enabled backends, in the order of the configuration.
+    pub fn backends(&self) -> &[Arc<Backend>] {
+        &self.backends
+    }
+
+    pub(crate) fn catalog(&self) -> Arc<Catalog> {
+        self.catalog.load_full()
+    }
+
+    /// Every tool that clients are shown now, in the order of the list.
+    pub fn shown(&self) -> Vec<Shown> {
+        self.catalog().shown().to_vec()
+    }
+
+    /// Names that were too long for clients, and what they became.
+    pub fn shortened(&self) -> Vec<(String, String)> {
+        self.catalog().shortened.clone()
+    }
+
+    /// Tries every backend that is down again, now.
+    pub fn retry_now(&self) {
+        for backend in &self.backends {
+            if matches!(backend.state(), State::Down(_)) {
+                backend.retry_now();
+            }
+        }
+    }
+
+    /// Tells clients that stay on a stream that mcpmux stops; calls go on.
+    pub fn begin_stop(&self) {
+        self.closing.cancel();
+    }
+
+    /// Ends every backend and waits until they are gone.
+    pub async fn stop(&self) {
+        self.closing.cancel();
+        self.stopping.cancel();
+        let mut supervisors = std::mem::take(
+            &mut *self
+                .supervisors
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        while supervisors.join_next().await.is_some() {}
+    }
+
+    /// Builds the catalog anew and, if clients see another one now, tells them.
+    fn rebuild(&self) {
+        let _one_at_a_time = self.building.lock().unwrap_or_else(PoisonError::into_inner);
+        let shares: Vec<_> = self.backends.iter().map(Share::of).collect();
+        let old = self.catalog.load();
+        let new = Catalog::build(&shares);
+        for (name, short) in new
+            .shortened
+            .iter()
+            .filter(|pair| !old.shortened.contains(pair))
+        {
+            warn!("the tool name {name:?} is too long for clients and is shown as {short:?}");
+        }
+        for (name, loser) in new.taken.iter().filter(|pair| !old.taken.contains(pair)) {
+            warn!(
+                backend = loser,
+                tool = name,
+                "the name is taken by a backend named before, the tool is left out"
+            );
+        }
+        let same = old.tools(Era::Legacy) == new.tools(Era::Legacy);
+        self.catalog.store(Arc::new(new));
+        if !same {
+            self.version.send_modify(|version| *version += 1);
+        }
+    }
+
+    /// Says whenever a backend's state or inventory may be another one.
+    pub(crate) fn activity(&self) -> watch::Receiver<()> {
+        self.activity.subscribe()
+    }
+
+    /// How it is, in one line: `3/4 backends up, 41 tools; github: …`.
+    pub fn summary(&self) -> String {
+        let mut up = 0;
+        let mut tools = 0;
+        let mut trouble = String::new();
+        for backend in &self.backends {
+            match backend.state() {
+                State::Up(_) => {
+                    up += 1;
+                    tools += backend.inventory().tools.len();
+                }
+                State::Starting => {
+                    let _ = write!(trouble, "; {} is starting", backend.name());
+                }
+                State::Down(down) => {
+                    let _ = write!(trouble, "; {}: {}", backend.name(), down.reason);
+                }
+            }
+        }
+        format!(
+            "{up}/{} backends up, {tools} tools{trouble}",
+            self.backends.len()
+        )
+    }
+
+    /// Waits until every backend has come up or failed once, but not long.
+    pub(crate) async fn settled(&self) {
+        if self.settled.load(Ordering::Relaxed) {
+            return;
+        }
+        let deadline = self.started + FIRST_LIST;
+        for backend in &self.backends {
+            let mut states = backend.watch();
+            let up_or_down = states.wait_for(|state| !matches!(state, State::Starting));
+            if timeout_at(deadline, up_or_down).await.is_err() {
+                break;
+            }
+        }
+        self.settled.store(true, Ordering::Relaxed);
+    }
+
+    /// Answers the request `message` of `caller`.
+    pub fn request(self: &Arc<Self>, caller: Caller, message: Message) -> Exchange {
+        let Some(id) = message.id().cloned() else {
+            return Exchange::ready(Err(crate::backend::BackendError::NoResponse));
+        };
+        match (message.method().unwrap_or_default(), caller.era()) {
+            (method::TOOLS_CALL, _) => self.call(caller, message),
+            (method::TOOLS_LIST, era) => self.list(era, id, &message),
+            (method::DISCOVER, Era::Modern) => self.discover(&id),
+            (method::LISTEN, Era::Modern) => self.listen(&message),
+            (method::PING, Era::Legacy) => Exchange::ready(Ok(Message::success(&id, "{}"))),
+            (unknown, _) => Exchange::ready(Ok(Message::failure(
+                Some(&id),
+                &RpcError::method_not_found(unknown),
+            ))),
+        }
+    }
+
+    fn list(self: &Arc<Self>, era: Era, id: Id, message: &Message) -> Exchange {
+        let cursor = message
+            .payload()
+            .and_then(|params| RawObject::parse(params).ok()?.get("cursor").ok()?)
+            .is_some_and(|cursor| cursor != "null");
+        if cursor {
+            // The list is one page, so no cursor was ever given out.
+            let error = RpcError::new(INVALID_PARAMS, "Invalid params: unknown cursor");
+            return Exchange::ready(Ok(Message::failure(Some(&id), &error)));
+        }
+        if self.settled.load(Ordering::Relaxed) {
+            return Exchange::ready(Ok(Message::success(&id, self.catalog.load().tools(era))));
+        }
+        let mux = Arc::clone(self);
+        Exchange::new(async_stream::stream! {
+            mux.settled().await;
+            yield Ok(Message::success(&id, mux.catalog().tools(era)));
+        })
+    }
+
+    fn discover(&self, id: &Id) -> Exchange {
+        let result = json!({
+            "resultType": "complete",
+            "supportedVersions": relay::revisions(),
+            "capabilities": capabilities(),
+            "instructions": instructions(&self.backends),
+            "ttlMs": 0,
+            "cacheScope": "private",
+            "_meta": { meta::SERVER_INFO: meta::implementation() },
+        });
+        Exchange::ready(Ok(Message::success(id, &result.to_string())))
+    }
+
+    /// The result of a legacy client's `initialize`, at `revision`.
+    pub fn initialize(&self, revision: Revision) -> Value {
+        json!({
+            "protocolVersion": revision.as_str(),
+            "capabilities": capabilities(),
+            "serverInfo": meta::implementation(),
+            "instructions": instructions(&self.backends),
+        })
+    }
+}
+
+/// What clients are offered.
+fn capabilities() -> Value {
+    json!({ "tools": { "listChanged": true } })
+}
+
+impl Observer for Weak<Mux> {
+    fn offer_changed(&self) {
+        if let Some(mux) = self.upgrade() {
+            mux.rebuild();
+        }
+    }
+
+    fn state_changed(&self) {
+        if let Some(mux) = self.upgrade() {
+            mux.activity.send_replace(());
+        }
+    }
+}
+
+impl fmt::Debug for Mux {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mux")
+            .field("backends", &self.backends)
+            .finish_non_exhaustive()
+    }
+}
