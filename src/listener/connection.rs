@@ -1,0 +1,64 @@
+//! One client connection over HTTP/1.1: served, and let go without losing a
+//! request when mcpmux stops.
+
+use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
+
+use http::{HeaderValue, header};
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::endpoint::Endpoint;
+
+/// How long a connection may take to send a request's head, or be idle.
+const IDLE: Duration = Duration::from_secs(75);
+
+/// How long a connection stays open for a request that may already be on its
+/// way when mcpmux stops.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// Serves `stream` until it ends; after `draining`, only what is in flight.
+pub(super) async fn serve<S>(
+    endpoint: Arc<Endpoint>,
+    stream: S,
+    local: Option<IpAddr>,
+    draining: CancellationToken,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let leaving = draining.clone();
+    let service = service_fn(move |request| {
+        let endpoint = Arc::clone(&endpoint);
+        let leaving = leaving.clone();
+        async move {
+            let mut response = endpoint.answer(local, request).await;
+            if leaving.is_cancelled() {
+                response
+                    .headers_mut()
+                    .insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let drained = async {
+        draining.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    let done = tokio::select! {
+        done = connection.as_mut() => done,
+        () = drained => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = done {
+        debug!("a connection ended: {error}");
+    }
+}

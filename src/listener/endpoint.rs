@@ -1,0 +1,355 @@
+//! The HTTP endpoint: which request is answered by whom.
+
+use std::{
+    net::IpAddr,
+    sync::{Arc, atomic::Ordering},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use tokio::time::timeout;
+use tracing::{debug, warn};
+
+use super::{
+    batch,
+    body::{Reply, Unread, read},
+    legacy,
+    modern::{self, Refusal},
+    origin::Doors,
+    render::{KEEP_ALIVE, Rendering, empty, events, json},
+    session::{Session, Sessions},
+};
+use crate::{
+    config::Listen,
+    mux::Mux,
+    protocol::{
+        Era, Kind, Message, Revision, RpcError, error::INVALID_REQUEST, header as mcp, method, sse,
+    },
+};
+
+/// Where a supervisor may ask whether mcpmux serves.
+const HEALTH: &str = "/healthz";
+
+/// The methods of the MCP endpoint.
+const METHODS: &str = "POST, GET, DELETE";
+
+/// Everything that requests are answered from.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    pub(super) mux: Arc<Mux>,
+    pub(super) sessions: Sessions,
+    doors: Doors,
+    path: String,
+    max_body: usize,
+}
+
+impl Endpoint {
+    pub(super) fn new(mux: Arc<Mux>, listen: &Listen) -> Self {
+        Self {
+            mux,
+            sessions: Sessions::new(),
+            doors: Doors::new(listen),
+            path: listen.path.clone(),
+            max_body: listen.max_body,
+        }
+    }
+
+    /// Answers one request that came in on `local`; `None` on a unix socket.
+    pub(super) async fn answer(
+        &self,
+        local: Option<IpAddr>,
+        request: Request<Incoming>,
+    ) -> Response<Reply> {
+        if request.uri().path() == HEALTH {
+            return match *request.method() {
+                Method::GET | Method::HEAD => plain(StatusCode::OK, "ok\n".to_owned()),
+                _ => not_allowed("GET, HEAD"),
+            };
+        }
+        let origin = match self.doors.check(local, request.uri(), request.headers()) {
+            Ok(origin) => origin.cloned(),
+            Err(refused) => {
+                warn!("refused a request: {refused}");
+                return refuse((
+                    StatusCode::FORBIDDEN,
+                    RpcError::new(INVALID_REQUEST, refused.to_string()),
+                ));
+            }
+        };
+        let mut response = if request.uri().path() == self.path {
+            match *request.method() {
+                Method::POST => self.post(request).await,
+                Method::GET => self.get(request.headers()),
+                Method::DELETE => self.delete(request.headers()),
+                Method::OPTIONS if origin.is_some() => empty(StatusCode::NO_CONTENT),
+                _ => not_allowed(METHODS),
+            }
+        } else {
+            plain(
+                StatusCode::NOT_FOUND,
+                format!("nothing here; the MCP endpoint is {}\n", self.path),
+            )
+        };
+        if let Some(origin) = origin {
+            cross_origin(response.headers_mut(), origin);
+        }
+        response
+    }
+
+    async fn post(&self, request: Request<Incoming>) -> Response<Reply> {
+        let (parts, body) = request.into_parts();
+        let headers = parts.headers;
+        let stream = match acceptable(&headers) {
+            Ok(stream) => stream,
+            Err(refusal) => return refuse(refusal),
+        };
+        if !is_json(&headers) {
+            return refuse((
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                RpcError::new(INVALID_REQUEST, "Content-Type must be application/json"),
+            ));
+        }
+        let body = match read(body, self.max_body).await {
+            Ok(body) => body,
+            Err(unread) => {
+                let status = match unread {
+                    Unread::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+                    Unread::TooSlow => StatusCode::REQUEST_TIMEOUT,
+                    Unread::Broken => StatusCode::BAD_REQUEST,
+                };
+                let mut response =
+                    refuse((status, RpcError::new(INVALID_REQUEST, unread.to_string())));
+                // What is left of the body is not worth reading.
+                response
+                    .headers_mut()
+                    .insert(header::CONNECTION, HeaderValue::from_static("close"));
+                return response;
+            }
+        };
+        if body.trim_ascii_start().starts_with(b"[") {
+            return batch::answer(self, &headers, &body).await;
+        }
+        match Message::parse(body) {
+            Ok(message) => self.message(headers, message, stream).await,
+            Err(error) => refuse((StatusCode::BAD_REQUEST, error)),
+        }
+    }
+
+    async fn message(&self, headers: HeaderMap, message: Message, stream: bool) -> Response<Reply> {
+        match era_of(&headers, &message) {
+            Err(refusal) => refuse_to(&message, refusal),
+            Ok(Era::Modern) => match message.kind() {
+                // No notification of a client is defined in this era over HTTP.
+                Kind::Notification { .. } => empty(StatusCode::ACCEPTED),
+                Kind::Response { .. } => refuse((
+                    StatusCode::BAD_REQUEST,
+                    RpcError::new(
+                        INVALID_REQUEST,
+                        "Invalid Request: a response answers nothing here",
+                    ),
+                )),
+                Kind::Request { .. } => match modern::check(&message, Some(headers)) {
+                    Ok(caller) => {
+                        Rendering::new(self.mux.request(caller, message), Era::Modern)
+                            .respond(stream)
+                            .await
+                    }
+                    Err(refusal) => refuse_to(&message, refusal),
+                },
+            },
+            Ok(Era::Legacy) => legacy::answer(self, &headers, message, stream).await,
+        }
+    }
+
+    /// The session that a legacy request belongs to.
+    pub(super) fn session(&self, headers: &HeaderMap) -> Result<Arc<Session>, Refusal> {
+        let refusal = |status, text: &str| (status, RpcError::new(INVALID_REQUEST, text));
+        let Some(id) = headers
+            .get(&mcp::SESSION_ID)
+            .and_then(|id| id.to_str().ok())
+        else {
+            return Err(refusal(
+                StatusCode::BAD_REQUEST,
+                "Bad Request: Mcp-Session-Id is missing; begin with initialize",
+            ));
+        };
+        self.sessions.get(id).ok_or_else(|| {
+            refusal(
+                StatusCode::NOT_FOUND,
+                "Session not found; begin anew with initialize",
+            )
+        })
+    }
+
+    /// A legacy session's stream of notifications.
+    fn get(&self, headers: &HeaderMap) -> Response<Reply> {
+        if !lists(headers, sse::MEDIA_TYPE) {
+            return refuse((
+                StatusCode::NOT_ACCEPTABLE,
+                RpcError::new(INVALID_REQUEST, "Accept must list text/event-stream"),
+            ));
+        }
+        if headers.get(&mcp::SESSION_ID).is_none() {
+            // A modern client has no such stream, and a browser no business here.
+            return not_allowed(METHODS);
+        }
+        let session = match self.session(headers) {
+            Ok(session) => session,
+            Err(refusal) => return refuse(refusal),
+        };
+        let stream = session.take_stream();
+        let mut changes = self.mux.changes(Some(session.seen.load(Ordering::Relaxed)));
+        let mux = Arc::clone(&self.mux);
+        events(async_stream::stream! {
+            yield Bytes::from_static(sse::KEEP_ALIVE);
+            loop {
+                let change = tokio::select! {
+                    () = stream.ended.cancelled() => return,
+                    change = timeout(KEEP_ALIVE, changes.next()) => change,
+                };
+                match change {
+                    Err(_) => yield Bytes::from_static(sse::KEEP_ALIVE),
+                    Ok(None) => return,
+                    Ok(Some(())) => {
+                        stream.session.seen.store(mux.version(), Ordering::Relaxed);
+                        yield sse::event(Message::notification(method::TOOLS_CHANGED, "{}").bytes());
+                    }
+                }
+            }
+        })
+    }
+
+    /// A legacy client takes its leave.
+    fn delete(&self, headers: &HeaderMap) -> Response<Reply> {
+        let Some(id) = headers
+            .get(&mcp::SESSION_ID)
+            .and_then(|id| id.to_str().ok())
+        else {
+            return not_allowed(METHODS);
+        };
+        if self.sessions.close(id) {
+            debug!("a client has ended its session");
+            empty(StatusCode::NO_CONTENT)
+        } else {
+            refuse((
+                StatusCode::NOT_FOUND,
+                RpcError::new(INVALID_REQUEST, "Session not found"),
+            ))
+        }
+    }
+}
+
+/// The era of a message: what its `_meta` or its header says; legacy if neither
+/// does.
+fn era_of(headers: &HeaderMap, message: &Message) -> Result<Era, Refusal> {
+    if message.method() == Some(method::INITIALIZE) {
+        return Ok(Era::Legacy);
+    }
+    if modern::declared(message).is_some() {
+        return Ok(Era::Modern);
+    }
+    let said = headers
+        .get(&mcp::PROTOCOL_VERSION)
+        .map(|value| value.to_str().unwrap_or_default());
+    match said.map(|text| (text, Revision::parse(text))) {
+        Some((_, Some(revision))) => Ok(revision.era()),
+        Some((text, None)) => Err((StatusCode::BAD_REQUEST, modern::unsupported(text))),
+        None => Ok(Era::Legacy),
+    }
+}
+
+/// Whether the client takes an event stream; an error if it takes no answer at all.
+fn acceptable(headers: &HeaderMap) -> Result<bool, Refusal> {
+    if !headers.contains_key(header::ACCEPT) || lists(headers, sse::MEDIA_TYPE) {
+        return Ok(true);
+    }
+    if lists(headers, "application/json") {
+        return Ok(false);
+    }
+    Err((
+        StatusCode::NOT_ACCEPTABLE,
+        RpcError::new(
+            INVALID_REQUEST,
+            "Accept must list application/json and text/event-stream",
+        ),
+    ))
+}
+
+/// Whether `Accept` lists the media type, or a range that holds it.
+fn lists(headers: &HeaderMap, media_type: &str) -> bool {
+    headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| {
+            value.split(',').any(|item| {
+                let item = item.split(';').next().unwrap_or_default().trim();
+                item.eq_ignore_ascii_case(media_type)
+                    || item == "*/*"
+                    || item.strip_suffix("/*").is_some_and(|kind| {
+                        let own = media_type.split('/').next();
+                        own.is_some_and(|own| own.eq_ignore_ascii_case(kind))
+                    })
+            })
+        })
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| {
+            value
+                .split(';')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .eq_ignore_ascii_case("application/json")
+        })
+}
+
+/// The answer to a request that is refused before its id was read.
+pub(super) fn refuse((status, error): Refusal) -> Response<Reply> {
+    json(status, Message::failure(None, &error).into_bytes())
+}
+
+/// The answer to `message`, which is refused.
+pub(super) fn refuse_to(message: &Message, (status, error): Refusal) -> Response<Reply> {
+    json(status, Message::failure(message.id(), &error).into_bytes())
+}
+
+fn plain(status: StatusCode, text: String) -> Response<Reply> {
+    let mut response = Response::new(Reply::whole(text));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response
+}
+
+fn not_allowed(allowed: &'static str) -> Response<Reply> {
+    let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
+    response
+        .headers_mut()
+        .insert(header::ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+/// Lets a page of an allowed origin read the answer (Fetch standard, CORS protocol).
+fn cross_origin(headers: &mut HeaderMap, origin: HeaderValue) {
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static(METHODS),
+    );
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static("*, Authorization"),
+    );
+    headers.insert(
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("Mcp-Session-Id"),
+    );
+}

@@ -1,0 +1,142 @@
+//! Requests of legacy clients: `initialize` opens a session, all others belong
+//! to one.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{
+    body::Reply,
+    endpoint::{Endpoint, refuse, refuse_to},
+    regret::Cancelled,
+    render::{Rendering, empty, json},
+    session::Session,
+};
+use crate::{
+    backend::{BackendError, Exchange},
+    mux::{Caller, Mux},
+    protocol::{
+        Era, Kind, Message, Revision, RpcError,
+        error::{INTERNAL_ERROR, INVALID_PARAMS},
+        header as mcp, method,
+    },
+};
+
+/// What `initialize` asks for.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wanted {
+    protocol_version: String,
+    client_info: Option<Box<RawValue>>,
+}
+
+/// Answers one message of a legacy client.
+pub(super) async fn answer(
+    endpoint: &Endpoint,
+    headers: &HeaderMap,
+    message: Message,
+    stream: bool,
+) -> Response<Reply> {
+    if message.method() == Some(method::INITIALIZE) && message.id().is_some() {
+        return initialize(endpoint, &message);
+    }
+    let session = match endpoint.session(headers) {
+        Ok(session) => session,
+        Err(refusal) => return refuse_to(&message, refusal),
+    };
+    match message.kind() {
+        Kind::Request { .. } => {
+            let exchange = serve(&endpoint.mux, &session, message);
+            Rendering::new(exchange, Era::Legacy).respond(stream).await
+        }
+        Kind::Notification { .. } => {
+            notified(&session, &message);
+            empty(StatusCode::ACCEPTED)
+        }
+        // mcpmux has asked this client nothing.
+        Kind::Response { .. } => empty(StatusCode::ACCEPTED),
+    }
+}
+
+/// Serves a request within its session, where it can be cancelled.
+pub(super) fn serve(mux: &Arc<Mux>, session: &Arc<Session>, message: Message) -> Exchange {
+    let Some(id) = message.id().cloned() else {
+        return Exchange::ready(Err(BackendError::NoResponse));
+    };
+    let place = session.enter(id);
+    let caller = Caller {
+        reason: place.regret.reason.clone(),
+        ..session.caller()
+    };
+    let mut exchange = mux.request(caller, message);
+    Exchange::new(async_stream::stream! {
+        loop {
+            tokio::select! {
+                biased;
+                () = place.regret.cancelled.cancelled() => {
+                    yield Err(BackendError::Cancelled);
+                    return;
+                }
+                item = exchange.next() => match item {
+                    Some(item) => yield item,
+                    None => return,
+                },
+            }
+        }
+    })
+}
+
+/// Takes in a notification of a client.
+pub(super) fn notified(session: &Session, message: &Message) {
+    if message.method() == Some(method::CANCELLED)
+        && let Some(cancelled) = Cancelled::read(message)
+    {
+        session.cancel(&cancelled);
+    }
+}
+
+/// What a client that sends `initialize` gets: a session and the result.
+pub(super) fn open(mux: &Mux, message: &Message) -> Result<(Session, Message), RpcError> {
+    let wanted: Wanted = message
+        .payload()
+        .ok_or("\"params\" is missing".to_owned())
+        .and_then(|params| serde_json::from_str(params).map_err(|error| error.to_string()))
+        .map_err(|error| RpcError::new(INVALID_PARAMS, format!("Invalid params: {error}")))?;
+    // A revision that is not known here is answered with one that is.
+    let revision = Revision::parse(&wanted.protocol_version)
+        .filter(|revision| revision.era() == Era::Legacy)
+        .unwrap_or(Revision::NEWEST_LEGACY);
+    let id = message
+        .id()
+        .cloned()
+        .ok_or_else(|| RpcError::new(INTERNAL_ERROR, "no id"))?;
+    let session = Session::new(revision, wanted.client_info.map(Arc::from), mux.version());
+    Ok((
+        session,
+        Message::success(&id, &mux.initialize(revision).to_string()),
+    ))
+}
+
+fn initialize(endpoint: &Endpoint, message: &Message) -> Response<Reply> {
+    let (session, result) = match open(&endpoint.mux, message) {
+        Ok(opened) => opened,
+        Err(error) => return refuse_to(message, (StatusCode::OK, error)),
+    };
+    let id = match endpoint.sessions.open(session) {
+        Ok(id) => id,
+        Err(error) => {
+            let error = RpcError::new(
+                INTERNAL_ERROR,
+                format!("no random numbers for a session: {error}"),
+            );
+            return refuse((StatusCode::INTERNAL_SERVER_ERROR, error));
+        }
+    };
+    let mut response = json(StatusCode::OK, result.into_bytes());
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(mcp::SESSION_ID, id);
+    }
+    response
+}

@@ -1,0 +1,153 @@
+//! The clients' side: streamable HTTP over TCP and unix sockets, and stdio.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    net::{TcpListener, UnixListener},
+    sync::Semaphore,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{info, warn};
+
+mod batch;
+mod body;
+mod connection;
+mod endpoint;
+mod legacy;
+mod modern;
+mod origin;
+mod regret;
+mod render;
+mod session;
+pub mod stdio;
+
+use crate::{config::Listen, mux::Mux};
+use endpoint::Endpoint;
+
+/// The most connections served at once; more wait in the kernel's queue.
+const MAX_CONNECTIONS: usize = 10_000;
+
+/// The pause after an `accept` that failed, as it does without free descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A socket that clients connect to.
+#[derive(Debug)]
+pub enum Socket {
+    /// TCP, guarded by `Host` and `Origin`.
+    Tcp(TcpListener),
+    /// A unix socket, guarded by its file's mode.
+    Unix(UnixListener),
+}
+
+/// Serves clients on `sockets` until `stop`, then finishes the calls in flight;
+/// those that take longer than `drain` are dropped.
+pub async fn serve(
+    mux: Arc<Mux>,
+    listen: &Listen,
+    sockets: Vec<Socket>,
+    stop: CancellationToken,
+    drain: Duration,
+) {
+    let endpoint = Arc::new(Endpoint::new(Arc::clone(&mux), listen));
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let connections = TaskTracker::new();
+    let draining = CancellationToken::new();
+    let aborted = CancellationToken::new();
+    let accepting = TaskTracker::new();
+    for socket in sockets {
+        let (endpoint, places, connections) = (
+            Arc::clone(&endpoint),
+            Arc::clone(&places),
+            connections.clone(),
+        );
+        let (stop, draining, aborted) = (stop.clone(), draining.clone(), aborted.clone());
+        accepting.spawn(async move {
+            loop {
+                let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                    return;
+                };
+                // A connection that is accepted is served, so the choice to
+                // stop comes first.
+                let accepted = tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return,
+                    accepted = accept(&socket) => accepted,
+                };
+                let (endpoint, draining, aborted) =
+                    (Arc::clone(&endpoint), draining.clone(), aborted.clone());
+                match accepted {
+                    Ok(Accepted::Tcp(stream, local)) => connections.spawn(async move {
+                        let _place = place;
+                        aborted
+                            .run_until_cancelled(connection::serve(
+                                endpoint,
+                                stream,
+                                Some(local.ip()),
+                                draining,
+                            ))
+                            .await;
+                    }),
+                    Ok(Accepted::Unix(stream)) => connections.spawn(async move {
+                        let _place = place;
+                        aborted
+                            .run_until_cancelled(connection::serve(
+                                endpoint, stream, None, draining,
+                            ))
+                            .await;
+                    }),
+                    Err(error) => {
+                        if !is_passing(&error) {
+                            warn!("cannot accept a connection: {error}");
+                            tokio::time::sleep(ACCEPT_PAUSE).await;
+                        }
+                        continue;
+                    }
+                };
+            }
+        });
+    }
+    accepting.close();
+    accepting.wait().await;
+    draining.cancel();
+    mux.begin_stop();
+    connections.close();
+    if tokio::time::timeout(drain, connections.wait())
+        .await
+        .is_err()
+    {
+        info!(
+            "{} connections still have calls in flight after {} s, they are dropped",
+            connections.len(),
+            drain.as_secs()
+        );
+        aborted.cancel();
+        connections.wait().await;
+    }
+}
+
+enum Accepted {
+    Tcp(tokio::net::TcpStream, SocketAddr),
+    Unix(tokio::net::UnixStream),
+}
+
+async fn accept(socket: &Socket) -> io::Result<Accepted> {
+    match socket {
+        Socket::Tcp(listener) => {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            let local = stream.local_addr()?;
+            Ok(Accepted::Tcp(stream, local))
+        }
+        Socket::Unix(listener) => Ok(Accepted::Unix(listener.accept().await?.0)),
+    }
+}
+
+/// Whether the error is of the one connection that was to be accepted.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    )
+}

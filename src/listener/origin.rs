@@ -1,0 +1,179 @@
+//! Whether a request comes from where it may: `Host` against DNS rebinding,
+//! `Origin` against other web pages (2026-07-28,
+//! `basic/transports/streamable-http`, Security).
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, HeaderValue, Uri, header, uri::Authority};
+
+use crate::config::Listen;
+
+/// Which hosts and origins are let in.
+#[derive(Debug, Clone)]
+pub(super) struct Doors {
+    hosts: Vec<String>,
+    origins: Vec<String>,
+}
+
+/// Why a request is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refused {
+    /// The `Host` is not one of this endpoint's names.
+    #[error("Host {0:?} is not served here; if it should be, add it to listen.allowed_hosts")]
+    Host(String),
+    /// The `Origin` is another one than the endpoint's.
+    #[error("Origin {0:?} is not allowed; if it should be, add it to listen.allowed_origins")]
+    Origin(String),
+}
+
+impl Doors {
+    /// As the configuration has it.
+    pub(super) fn new(listen: &Listen) -> Self {
+        let lower = |list: &[String]| list.iter().map(|item| item.to_ascii_lowercase()).collect();
+        Self {
+            hosts: lower(&listen.allowed_hosts),
+            origins: lower(&listen.allowed_origins),
+        }
+    }
+
+    /// Checks a request that came in on `local`, the connection's own address;
+    /// `None` on a unix socket, which no browser reaches. Gives the `Origin` to
+    /// be named in the answer, if there is one.
+    pub(super) fn check<'h>(
+        &self,
+        local: Option<IpAddr>,
+        uri: &Uri,
+        headers: &'h HeaderMap,
+    ) -> Result<Option<&'h HeaderValue>, Refused> {
+        let host = match uri.authority() {
+            Some(authority) => authority.as_str(),
+            None => headers
+                .get(header::HOST)
+                .and_then(|host| host.to_str().ok())
+                .unwrap_or_default(),
+        };
+        if let Some(local) = local
+            && !self.host_allowed(host, local)
+        {
+            return Err(Refused::Host(host.to_owned()));
+        }
+        let Some(origin) = headers.get(header::ORIGIN) else {
+            return Ok(None);
+        };
+        let text = origin.to_str().unwrap_or_default().to_ascii_lowercase();
+        if self.origins.contains(&text) || is_same_origin(&text, host) {
+            return Ok(Some(origin));
+        }
+        Err(Refused::Origin(text))
+    }
+
+    fn host_allowed(&self, host: &str, local: IpAddr) -> bool {
+        let Ok(authority) = host.parse::<Authority>() else {
+            return false;
+        };
+        let name = authority
+            .host()
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_ascii_lowercase();
+        let name = name.strip_suffix('.').unwrap_or(&name);
+        if let Ok(address) = name.parse::<IpAddr>() {
+            // A literal address cannot be rebound.
+            return address.is_loopback() && local.to_canonical().is_loopback()
+                || address.to_canonical() == local.to_canonical()
+                || self.lists(name, host);
+        }
+        name == "localhost" || name.ends_with(".localhost") || self.lists(name, host)
+    }
+
+    fn lists(&self, name: &str, host: &str) -> bool {
+        self.hosts
+            .iter()
+            .any(|allowed| allowed == name || allowed.eq_ignore_ascii_case(host))
+    }
+}
+
+/// Whether `origin` is the endpoint itself: a page that mcpmux served.
+fn is_same_origin(origin: &str, host: &str) -> bool {
+    let rest = origin
+        .strip_prefix("http://")
+        .or_else(|| origin.strip_prefix("https://"));
+    rest.is_some_and(|rest| !rest.is_empty() && rest.eq_ignore_ascii_case(host))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    fn check(host: &str, origin: Option<&str>, local: IpAddr) -> bool {
+        let doors = Doors {
+            hosts: vec!["mux.example".into()],
+            origins: vec!["https://app.example".into()],
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, HeaderValue::from_str(host).unwrap());
+        if let Some(origin) = origin {
+            headers.insert(header::ORIGIN, HeaderValue::from_str(origin).unwrap());
+        }
+        doors
+            .check(Some(local), &Uri::from_static("/mcp"), &headers)
+            .is_ok()
+    }
+
+    #[test]
+    fn loopback_names_and_listed_hosts_are_served() {
+        for host in [
+            "localhost:8080",
+            "127.0.0.1",
+            "127.0.0.9:1",
+            "[::1]:8080",
+            "LOCALHOST",
+            "mux.example:99",
+        ] {
+            assert!(check(host, None, LOOPBACK), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "evil.example:8080",
+            "",
+            "localhost.evil.example",
+            "192.168.1.5",
+            "a b",
+        ] {
+            assert!(!check(host, None, LOOPBACK), "{host}");
+        }
+    }
+
+    #[test]
+    fn the_address_itself_is_served_beyond_loopback() {
+        let lan = IpAddr::V4(Ipv4Addr::new(192, 168, 1, 5));
+        assert!(check("192.168.1.5:8080", None, lan));
+        assert!(!check("127.0.0.1:8080", None, lan));
+    }
+
+    #[test]
+    fn only_the_same_or_a_listed_origin_is_let_in() {
+        assert!(check(
+            "localhost:8080",
+            Some("http://localhost:8080"),
+            LOOPBACK
+        ));
+        assert!(check(
+            "localhost:8080",
+            Some("https://app.example"),
+            LOOPBACK
+        ));
+        for origin in [
+            "http://localhost:3000",
+            "https://evil.example",
+            "null",
+            "http://",
+        ] {
+            assert!(!check("localhost:8080", Some(origin), LOOPBACK), "{origin}");
+        }
+    }
+}

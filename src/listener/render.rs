@@ -1,0 +1,146 @@
+//! An exchange as an HTTP response: one JSON body if its first message is the
+//! response, else an event stream.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use tokio::time::timeout;
+
+use super::{body::Reply, modern};
+use crate::{
+    backend::{BackendError, Exchange, Item},
+    protocol::{Era, Kind, Message, RpcError, error::INTERNAL_ERROR, sse},
+};
+
+/// How long a stream may be silent before a comment keeps it open.
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// An exchange on its way to a client of `era`.
+///
+/// A modern client that goes away has cancelled its request: the exchange is
+/// dropped. A legacy one has not: the exchange is driven to its end.
+pub(super) struct Rendering {
+    exchange: Option<Exchange>,
+    era: Era,
+}
+
+impl Rendering {
+    pub(super) fn new(exchange: Exchange, era: Era) -> Self {
+        Self {
+            exchange: Some(exchange),
+            era,
+        }
+    }
+
+    /// The next message; the exchange is let go with its last.
+    async fn next(&mut self) -> Option<Item> {
+        let item = self.exchange.as_mut()?.next().await;
+        if item.as_ref().is_none_or(is_last) {
+            self.exchange = None;
+        }
+        item
+    }
+
+    /// The HTTP response. Notifications are left out if `stream` is not wanted.
+    pub(super) async fn respond(mut self, stream: bool) -> Response<Reply> {
+        loop {
+            match timeout(KEEP_ALIVE, self.next()).await {
+                Ok(Some(item)) if is_last(&item) => return whole(item, self.era),
+                Ok(None) => return whole(Err(BackendError::NoResponse), self.era),
+                Ok(Some(item)) if stream => return self.stream(item.ok()),
+                Err(_) if stream => return self.stream(None),
+                Ok(Some(_)) | Err(_) => {}
+            }
+        }
+    }
+
+    fn stream(mut self, first: Option<Message>) -> Response<Reply> {
+        events(async_stream::stream! {
+            match first {
+                Some(message) => yield sse::event(message.bytes()),
+                None => yield Bytes::from_static(sse::KEEP_ALIVE),
+            }
+            loop {
+                match timeout(KEEP_ALIVE, self.next()).await {
+                    Err(_) => yield Bytes::from_static(sse::KEEP_ALIVE),
+                    Ok(Some(Ok(message))) => yield sse::event(message.bytes()),
+                    Ok(Some(Err(_)) | None) => return,
+                }
+            }
+        })
+    }
+}
+
+impl Drop for Rendering {
+    fn drop(&mut self) {
+        if self.era == Era::Modern {
+            return;
+        }
+        if let (Some(exchange), Ok(runtime)) =
+            (self.exchange.take(), tokio::runtime::Handle::try_current())
+        {
+            // Bounded by the call's own deadline.
+            runtime.spawn(exchange.response());
+        }
+    }
+}
+
+fn is_last(item: &Item) -> bool {
+    item.as_ref().map_or(true, |message| {
+        matches!(message.kind(), Kind::Response { .. })
+    })
+}
+
+fn whole(item: Item, era: Era) -> Response<Reply> {
+    match item {
+        Ok(message) => {
+            let failed = matches!(message.kind(), Kind::Response { failed: true, .. });
+            let status = if failed && era == Era::Modern {
+                modern::status(&message)
+            } else {
+                StatusCode::OK
+            };
+            json(status, message.into_bytes())
+        }
+        // The client does not wait for a response any more.
+        Err(BackendError::Cancelled) => empty(StatusCode::ACCEPTED),
+        Err(error) => json(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            Message::failure(None, &RpcError::new(INTERNAL_ERROR, error.to_string())).into_bytes(),
+        ),
+    }
+}
+
+/// A response without a body.
+pub(super) fn empty(status: StatusCode) -> Response<Reply> {
+    let mut response = Response::new(Reply::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// A response with a JSON body.
+pub(super) fn json(status: StatusCode, body: Bytes) -> Response<Reply> {
+    let mut response = Response::new(Reply::whole(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    response
+}
+
+/// A response with an event stream for a body.
+pub(super) fn events(
+    stream: impl futures_core::Stream<Item = Bytes> + Send + 'static,
+) -> Response<Reply> {
+    let mut response = Response::new(Reply::Stream(Box::pin(stream)));
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(sse::MEDIA_TYPE),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}

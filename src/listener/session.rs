@@ -1,0 +1,283 @@
+//! Sessions of legacy clients: bounded in number and age.
+
+use std::{
+    collections::HashMap,
+    fmt::Write,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use serde_json::value::RawValue;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info};
+
+use super::regret::{Cancelled, Regret};
+use crate::{
+    mux::Caller,
+    protocol::{Id, Revision},
+};
+
+/// The most sessions kept; beyond, the one unused for longest makes room.
+const MAX: usize = 10_000;
+
+/// A session without a request or an open stream for this long is forgotten.
+const MAX_IDLE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How often, at most, the table is searched for forgotten sessions.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// One legacy client, from `initialize` to DELETE or oblivion.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// The revision agreed upon.
+    pub(super) revision: Revision,
+    client_info: Option<Arc<RawValue>>,
+    /// The catalog that the client was last told of.
+    pub(super) seen: AtomicU64,
+    /// Seconds after the table's birth.
+    used: AtomicU64,
+    streams: AtomicUsize,
+    /// Ends the stream that is open now when another one takes its place.
+    stream: Mutex<CancellationToken>,
+    calls: Mutex<HashMap<Id, Regret>>,
+    /// The session is over.
+    pub(super) ended: CancellationToken,
+}
+
+impl Session {
+    /// A session that begins with catalog `seen`.
+    pub(super) fn new(revision: Revision, client_info: Option<Arc<RawValue>>, seen: u64) -> Self {
+        Self {
+            revision,
+            client_info,
+            seen: AtomicU64::new(seen),
+            used: AtomicU64::new(0),
+            streams: AtomicUsize::new(0),
+            stream: Mutex::default(),
+            calls: Mutex::default(),
+            ended: CancellationToken::new(),
+        }
+    }
+
+    /// The client behind it.
+    pub(super) fn caller(&self) -> Caller {
+        Caller {
+            client_info: self.client_info.clone(),
+            ..Caller::of(self.revision)
+        }
+    }
+
+    /// Enters a request under its id, until the returned place is left.
+    pub(super) fn enter(self: &Arc<Self>, id: Id) -> Place {
+        let regret = Regret::default();
+        self.calls().insert(id.clone(), regret.clone());
+        Place {
+            session: Arc::clone(self),
+            id,
+            regret,
+        }
+    }
+
+    /// The client no longer wants the response to `id`.
+    pub(super) fn cancel(&self, cancelled: &Cancelled) {
+        if let Some(regret) = self.calls().get(&cancelled.id) {
+            regret.take(cancelled);
+        }
+    }
+
+    /// Takes over the session's stream of notifications: an older one ends, so
+    /// that no message goes out on two.
+    pub(super) fn take_stream(self: &Arc<Self>) -> Stream {
+        let ended = self.ended.child_token();
+        let old = std::mem::replace(
+            &mut *self.stream.lock().unwrap_or_else(PoisonError::into_inner),
+            ended.clone(),
+        );
+        old.cancel();
+        self.streams.fetch_add(1, Ordering::Relaxed);
+        Stream {
+            session: Arc::clone(self),
+            ended,
+        }
+    }
+
+    fn calls(&self) -> std::sync::MutexGuard<'_, HashMap<Id, Regret>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_busy(&self) -> bool {
+        self.streams.load(Ordering::Relaxed) > 0 || !self.calls().is_empty()
+    }
+}
+
+/// A request's place among its session's calls.
+#[derive(Debug)]
+pub(super) struct Place {
+    session: Arc<Session>,
+    id: Id,
+    /// Whether the client wants it no longer.
+    pub(super) regret: Regret,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.session.calls().remove(&self.id);
+    }
+}
+
+/// A session's open stream of notifications.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) session: Arc<Session>,
+    /// Another stream took over, or the session is over.
+    pub(super) ended: CancellationToken,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.session.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// All sessions by their ids.
+#[derive(Debug)]
+pub(super) struct Sessions {
+    born: Instant,
+    table: RwLock<HashMap<String, Arc<Session>>>,
+    swept: Mutex<Instant>,
+}
+
+impl Sessions {
+    pub(super) fn new() -> Self {
+        let born = Instant::now();
+        Self {
+            born,
+            table: RwLock::default(),
+            swept: Mutex::new(born),
+        }
+    }
+
+    /// Keeps `session`; gives its id: 128 random bits, in hex.
+    pub(super) fn open(&self, session: Session) -> Result<String, getrandom::Error> {
+        let mut random = [0_u8; 16];
+        getrandom::fill(&mut random)?;
+        let mut id = String::with_capacity(32);
+        for byte in random {
+            let _ = write!(id, "{byte:02x}");
+        }
+        let now = self.now();
+        session.used.store(now, Ordering::Relaxed);
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        self.sweep(&mut table, now);
+        if table.len() >= MAX {
+            let oldest = table
+                .iter()
+                .min_by_key(|(_, session)| {
+                    (session.is_busy(), session.used.load(Ordering::Relaxed))
+                })
+                .map(|(id, _)| id.clone());
+            if let Some(session) = oldest.and_then(|id| table.remove(&id)) {
+                info!("{MAX} sessions are open, the one unused for longest makes room");
+                session.ended.cancel();
+            }
+        }
+        table.insert(id.clone(), Arc::new(session));
+        Ok(id)
+    }
+
+    /// The session `id`, if it is open; it counts as used now.
+    pub(super) fn get(&self, id: &str) -> Option<Arc<Session>> {
+        let session = self
+            .table
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(id)
+            .cloned()?;
+        let now = self.now();
+        if is_forgotten(&session, now) {
+            self.close(id);
+            return None;
+        }
+        session.used.store(now, Ordering::Relaxed);
+        Some(session)
+    }
+
+    /// Ends the session `id`; `false` if there is none.
+    pub(super) fn close(&self, id: &str) -> bool {
+        let session = self
+            .table
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(id);
+        if let Some(session) = &session {
+            session.ended.cancel();
+        }
+        session.is_some()
+    }
+
+    fn now(&self) -> u64 {
+        self.born.elapsed().as_secs()
+    }
+
+    fn sweep(&self, table: &mut HashMap<String, Arc<Session>>, now: u64) {
+        let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+        if swept.elapsed() < SWEEP {
+            return;
+        }
+        *swept = Instant::now();
+        let before = table.len();
+        table.retain(|_, session| {
+            let keep = !is_forgotten(session, now);
+            if !keep {
+                session.ended.cancel();
+            }
+            keep
+        });
+        debug!(
+            "{} of {before} sessions were unused for a day and are forgotten",
+            before - table.len()
+        );
+    }
+}
+
+fn is_forgotten(session: &Session, now: u64) -> bool {
+    now.saturating_sub(session.used.load(Ordering::Relaxed)) > MAX_IDLE.as_secs()
+        && !session.is_busy()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session() -> Session {
+        Session::new(Revision::NEWEST_LEGACY, None, 0)
+    }
+
+    #[test]
+    fn the_table_is_bounded_and_the_one_unused_for_longest_makes_room() {
+        let sessions = Sessions::new();
+        let first = sessions.open(session()).unwrap();
+        let busy = sessions.get(&first).unwrap();
+        let _stream = busy.take_stream();
+        for _ in 0..MAX {
+            sessions.open(session()).unwrap();
+        }
+        assert_eq!(sessions.table.read().unwrap().len(), MAX);
+        assert!(
+            sessions.get(&first).is_some(),
+            "a session with an open stream is not the one to go"
+        );
+    }
+
+    #[test]
+    fn a_new_stream_takes_the_place_of_the_old_one() {
+        let sessions = Sessions::new();
+        let session = sessions.get(&sessions.open(session()).unwrap()).unwrap();
+        let first = session.take_stream();
+        let second = session.take_stream();
+        assert!(first.ended.is_cancelled() && !second.ended.is_cancelled());
+    }
+}

@@ -1,0 +1,247 @@
+//! A client that launched mcpmux and speaks over its stdin and stdout, in
+//! either era.
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    sync::mpsc,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    legacy, modern,
+    regret::{Cancelled, Regret},
+};
+use crate::{
+    mux::{Caller, Mux},
+    protocol::{
+        Id, Kind, Message, RpcError,
+        error::{INVALID_REQUEST, UNAVAILABLE},
+        frame::{Line, Lines, one_line},
+        method,
+    },
+};
+
+/// The most requests served at once.
+const MAX_CALLS: usize = 1024;
+
+/// Messages that may wait for the client to read.
+const OUTBOX: usize = 256;
+
+/// What the client's requests share.
+struct Client {
+    mux: Arc<Mux>,
+    outbox: mpsc::Sender<Bytes>,
+    legacy: Mutex<Option<Caller>>,
+    calls: Mutex<HashMap<Id, Regret>>,
+    tasks: TaskTracker,
+    gone: CancellationToken,
+}
+
+/// Serves the client behind `input` and `output` until it closes `input`, or
+/// until `stop`; calls in flight then have `drain` to finish. Messages longer
+/// than `max_message` bytes are refused.
+pub async fn serve(
+    mux: Arc<Mux>,
+    mut input: impl AsyncRead + Unpin,
+    output: impl AsyncWrite + Unpin + Send + 'static,
+    max_message: usize,
+    stop: CancellationToken,
+    drain: Duration,
+) -> io::Result<()> {
+    let (outbox, inbox) = mpsc::channel(OUTBOX);
+    let gone = CancellationToken::new();
+    let writer = tokio::spawn(write(output, inbox, gone.clone()));
+    let client = Arc::new(Client {
+        mux: Arc::clone(&mux),
+        outbox,
+        legacy: Mutex::default(),
+        calls: Mutex::default(),
+        tasks: TaskTracker::new(),
+        gone: gone.clone(),
+    });
+    let mut lines = Lines::new(max_message);
+    let outcome = loop {
+        let count = tokio::select! {
+            () = stop.cancelled() => break Ok(()),
+            () = gone.cancelled() => break Ok(()),
+            count = input.read_buf(lines.buffer()) => count,
+        };
+        match count {
+            Ok(0) => break Ok(()),
+            Ok(_) => {}
+            Err(error) => break Err(error),
+        }
+        while let Some(line) = lines.next_line() {
+            let parsed = match line {
+                Line::Whole(line) => Message::parse(line),
+                Line::TooLong => Err(RpcError::new(
+                    INVALID_REQUEST,
+                    format!(
+                        "Invalid Request: a message of more than {max_message} bytes (listen.max_body)"
+                    ),
+                )),
+            };
+            match parsed {
+                Ok(message) => client.take(message).await,
+                Err(error) => client.send(&Message::failure(None, &error)).await,
+            }
+        }
+    };
+    mux.begin_stop();
+    client.tasks.close();
+    if tokio::time::timeout(drain, client.tasks.wait())
+        .await
+        .is_err()
+    {
+        gone.cancel();
+        client.tasks.wait().await;
+    }
+    drop(client);
+    let _ = tokio::time::timeout(drain, writer).await;
+    outcome
+}
+
+impl Client {
+    async fn take(self: &Arc<Self>, message: Message) {
+        match message.kind() {
+            Kind::Request { id, method } => match self.caller(&message, method) {
+                Ok(None) => self.initialize(&message).await,
+                Ok(Some(caller)) => self.start(id.clone(), caller, message).await,
+                Err(error) => self.send(&Message::failure(Some(id), &error)).await,
+            },
+            Kind::Notification { method } => match method.as_ref() {
+                method::CANCELLED => {
+                    if let Some(cancelled) = Cancelled::read(&message)
+                        && let Some(regret) = self.calls().get(&cancelled.id)
+                    {
+                        regret.take(&cancelled);
+                    }
+                }
+                method::INITIALIZED => self.tell_changes(),
+                _ => {}
+            },
+            // mcpmux has asked this client nothing.
+            Kind::Response { .. } => {}
+        }
+    }
+
+    /// Who asks; `None` for a legacy client that opens its session.
+    fn caller(&self, message: &Message, method: &str) -> Result<Option<Caller>, RpcError> {
+        if method == method::INITIALIZE {
+            return Ok(None);
+        }
+        let session = self
+            .legacy
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        match session {
+            Some(caller) if modern::declared(message).is_none() => Ok(Some(caller)),
+            None if method == method::PING => {
+                Ok(Some(Caller::of(crate::protocol::Revision::NEWEST_LEGACY)))
+            }
+            _ => modern::check(message, None)
+                .map(Some)
+                .map_err(|(_, error)| error),
+        }
+    }
+
+    async fn initialize(&self, message: &Message) {
+        let answer = match legacy::open(&self.mux, message) {
+            Ok((session, result)) => {
+                *self.legacy.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Some(session.caller());
+                result
+            }
+            Err(error) => Message::failure(message.id(), &error),
+        };
+        self.send(&answer).await;
+    }
+
+    /// Serves a request in a task of its own.
+    async fn start(self: &Arc<Self>, id: Id, caller: Caller, message: Message) {
+        let regret = Regret::below(&self.gone);
+        let admitted = {
+            let mut calls = self.calls();
+            let free = calls.len() < MAX_CALLS && !calls.contains_key(&id);
+            if free {
+                calls.insert(id.clone(), regret.clone());
+            }
+            free
+        };
+        if !admitted {
+            let error = RpcError::new(UNAVAILABLE, "too many requests at once, or two with one id");
+            return self.send(&Message::failure(Some(&id), &error)).await;
+        }
+        let client = Arc::clone(self);
+        let caller = Caller {
+            reason: regret.reason.clone(),
+            ..caller
+        };
+        let mut exchange = self.mux.request(caller, message);
+        self.tasks.spawn(async move {
+            regret
+                .cancelled
+                .run_until_cancelled(async {
+                    while let Some(Ok(message)) = exchange.next().await {
+                        client.send(&message).await;
+                    }
+                })
+                .await;
+            client.calls().remove(&id);
+        });
+    }
+
+    /// Tells a legacy client of changes from now on.
+    fn tell_changes(self: &Arc<Self>) {
+        let client = Arc::clone(self);
+        let mut changes = self.mux.changes(None);
+        self.tasks.spawn(async move {
+            while changes.next().await.is_some() {
+                client
+                    .send(&Message::notification(method::TOOLS_CHANGED, "{}"))
+                    .await;
+            }
+        });
+    }
+
+    async fn send(&self, message: &Message) {
+        // The writer is gone only if the client is.
+        let _ = self.outbox.send(one_line(message.bytes())).await;
+    }
+
+    fn calls(&self) -> std::sync::MutexGuard<'_, HashMap<Id, Regret>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn write(
+    mut output: impl AsyncWrite + Unpin,
+    mut inbox: mpsc::Receiver<Bytes>,
+    gone: CancellationToken,
+) {
+    while let Some(line) = inbox.recv().await {
+        let written = async {
+            output.write_all(&line).await?;
+            output.write_all(b"\n").await?;
+            if inbox.is_empty() {
+                output.flush().await
+            } else {
+                Ok(())
+            }
+        };
+        if written.await.is_err() {
+            gone.cancel();
+            return;
+        }
+    }
+    let _ = output.flush().await;
+}
