@@ -1,0 +1,176 @@
+//! `mcpmux check`: reads the configuration and says what is wrong with it;
+//! asked to, it starts the backends and says what clients would not see as is.
+
+use std::{
+    io::{self, Write},
+    path::Path,
+    process::ExitCode,
+};
+
+use super::{exit, quieter, start_log, survey};
+use crate::{
+    config::{self, BackendSettings, Config, Namespace},
+    mux::Mux,
+    protocol::name,
+    systemd::LogOptions,
+};
+
+/// A backend whose own name leaves less than this for its tools' is warned of.
+const ROOM: usize = 16;
+
+const EXAMPLES: &str = "\
+Examples:
+  mcpmux check                     the configuration that `mcpmux serve` would take
+  mcpmux check -c mcpmux.yaml      that of one file
+  mcpmux check --connect           and are the backends reached, do their tools' names fit?
+  mcpmux check --schema > mcpmux.schema.json
+                                   for an editor: put this line at the file's top
+                                   # yaml-language-server: $schema=mcpmux.schema.json
+
+Exit status: 0 if it is right, 78 if it is wrong or missing, 1 if --connect does
+not reach every backend.";
+
+/// Check the configuration
+///
+/// Tells everything that is wrong with it, by file, line, column and key; and
+/// if it is right, what else is worth knowing: keys that have no effect yet,
+/// and backends that cannot be used because a variable or a credential is not
+/// set here.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct CheckArgs {
+    /// Print the JSON Schema of the configuration instead
+    #[arg(long)]
+    pub schema: bool,
+    /// Start every backend as well, and tell which are not reached and which
+    /// tools get another name because theirs is too long for clients
+    #[arg(long, conflicts_with = "schema")]
+    pub connect: bool,
+}
+
+/// Runs the verb on the file `config`, or on the one that the search finds.
+pub(super) fn run(args: &CheckArgs, config: Option<&Path>, log: LogOptions) -> ExitCode {
+    if args.schema {
+        return print(&format!("{:#}\n", config::schema()));
+    }
+    match Config::load(config) {
+        Ok(config) => {
+            let printed = print(&report(&config));
+            if !args.connect {
+                return printed;
+            }
+            let _log = match start_log(&quieter(log, "error")) {
+                Ok(log) => log,
+                Err(code) => return code,
+            };
+            survey::run(connect(survey::once(config)))
+        }
+        Err(error) => {
+            // Where nobody reads what is wrong, the status still says it.
+            let _ = writeln!(io::stderr(), "{error}");
+            exit::CONFIG.into()
+        }
+    }
+}
+
+/// What there is to say of a configuration that is right, by lines: a summary,
+/// the warnings, and the backends that cannot be used.
+fn report(config: &Config) -> String {
+    let path = config.path.as_deref().unwrap_or(Path::new("-"));
+    let enabled = config
+        .backends
+        .iter()
+        .filter(|backend| backend.enabled)
+        .count();
+    let count = config.backends.len();
+    let plural = if count == 1 { "" } else { "s" };
+    let mut lines = vec![format!(
+        "{}: ok, {count} backend{plural} ({enabled} enabled)",
+        path.display()
+    )];
+    lines.extend(
+        config
+            .warnings
+            .iter()
+            .map(|warning| format!("warning: {warning}")),
+    );
+    lines.extend(config.backends.iter().filter_map(unavailable));
+    lines.extend(config.backends.iter().filter_map(little_room));
+    lines.join("\n") + "\n"
+}
+
+/// Why an enabled backend cannot be used, if that is known already.
+fn unavailable(backend: &BackendSettings) -> Option<String> {
+    let unresolved = backend
+        .transport
+        .as_ref()
+        .err()
+        .filter(|_| backend.enabled)?;
+    Some(format!("unavailable: {}: {unresolved}", backend.name))
+}
+
+/// A backend's name so long that most of its tools' names will not fit.
+fn little_room(backend: &BackendSettings) -> Option<String> {
+    let prefix = backend.name.as_str().len() + name::SEPARATOR.len();
+    let room = name::MAX.saturating_sub(prefix);
+    let prefixed = backend.enabled && backend.namespace == Namespace::Prefix;
+    (prefixed && room < ROOM).then(|| {
+        format!(
+            "warning: {}: the name leaves {room} characters for its tools' names, longer ones are shortened",
+            backend.name
+        )
+    })
+}
+
+/// Starts the backends; tells what became of them and of their tools' names.
+async fn connect(config: Config) -> ExitCode {
+    let mux = Mux::start(&config);
+    let waited = survey::wait(&mux).await;
+    let failed = survey::report_failures(&mux, None);
+    let mut lines = Vec::new();
+    for (full, short) in mux.shortened() {
+        lines.push(format!(
+            "warning: the tool name {full} is too long for clients and is shown as {short}"
+        ));
+    }
+    lines.push(mux.summary());
+    mux.stop().await;
+    let printed = print(&(lines.join("\n") + "\n"));
+    if waited && failed == 0 {
+        printed
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Prints `text`; a reader that has gone away has seen enough.
+fn print(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Config, report};
+    use crate::config::Environment;
+
+    #[test]
+    fn the_report_has_a_summary_the_warnings_and_what_is_unavailable() {
+        let text = "
+backends:
+  - { name: a, transport: command, command: [x], start: lazy }
+  - { name: b, transport: http, endpoint: 'https://b', auth: { type: bearer, token: '${T}' } }
+  - { name: c, transport: http, endpoint: '${U}', enabled: false }
+";
+        let mut config = Config::parse(text, "m.yaml", &Environment::default()).expect("right");
+        config.path = Some("m.yaml".into());
+        assert_eq!(
+            report(&config),
+            "m.yaml: ok, 3 backends (2 enabled)\n\
+             warning: `backends[].start` is not yet in effect\n\
+             unavailable: b: backends[1].auth.token: environment variable T is not set\n"
+        );
+    }
+}

@@ -1,0 +1,167 @@
+//! The command line: one file a verb. The only place that prints and chooses
+//! exit codes.
+
+use std::{
+    io::Write,
+    path::PathBuf,
+    process::{ExitCode, Termination},
+};
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::{
+    backend::command::guard,
+    systemd::{LogFormat, LogGuard, LogOptions, init_log},
+};
+
+mod check;
+mod demo_server;
+mod exit;
+mod list;
+mod serve;
+mod survey;
+
+/// One MCP endpoint in front of many servers.
+///
+/// mcpmux launches or reaches the MCP servers of its configuration, holds their
+/// credentials, and offers all their tools at one place as `server__tool`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "mcpmux",
+    version = concat!(env!("CARGO_PKG_VERSION"), env!("MCPMUX_COMMIT")),
+    arg_required_else_help = true,
+    after_help = "Examples:
+  mcpmux serve                       serve what ./mcpmux.yaml or ~/.config/mcpmux/config.yaml says
+  mcpmux list -d                     the tools of all backends, with descriptions
+  mcpmux check                       is the configuration right?
+  systemctl --user enable --now mcpmux.socket
+  claude mcp add --transport http mcpmux http://127.0.0.1:8080/mcp"
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Options of every verb.
+#[derive(Debug, clap::Args)]
+struct Global {
+    /// The configuration file [default: ./mcpmux.yaml, then mcpmux/config.yaml
+    /// and mcpmux.yaml in `$XDG_CONFIG_HOME` or ~/.config]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// What is logged: error, warn, info, debug, trace, off, or a list with
+    /// targets as in "mcpmux=debug,warn"
+    #[arg(long, global = true, value_name = "LEVEL", env = "MCPMUX_LOG")]
+    log_level: Option<String>,
+    /// How it is logged
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t
+    )]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Serve clients until told to stop
+    Serve(serve::Args),
+    /// List the tools of all backends
+    List(list::Args),
+    /// Check the configuration, or print its JSON Schema
+    Check(check::CheckArgs),
+    /// Be a small MCP server on stdin and stdout, for trying things out
+    #[command(after_help = "Example, in a configuration:
+  backends:
+    - name: demo
+      transport: command
+      command: [mcpmux, demo-server]")]
+    DemoServer,
+    /// Print completions for a shell
+    #[command(after_help = "Example:
+  mcpmux completions bash > ~/.local/share/bash-completion/completions/mcpmux")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// End command backends when mcpmux was killed (started by mcpmux itself)
+    #[command(hide = true)]
+    Guard,
+}
+
+/// Runs the command that the arguments ask for.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() {
+                exit::USAGE.into()
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
+    let log = LogOptions {
+        level: cli.global.log_level.clone(),
+        format: cli.global.log_format,
+    };
+    let config = cli.global.config.as_deref();
+    match cli.verb {
+        Verb::Serve(args) => serve::run(&args, config, &log),
+        Verb::List(args) => list::run(&args, config, log),
+        Verb::Check(args) => check::run(&args, config, log),
+        Verb::DemoServer => {
+            let _log = match start_log(&quieter(log, "warn")) {
+                Ok(log) => log,
+                Err(code) => return code,
+            };
+            demo_server::run().map_or_else(|error| fail(&error), Termination::report)
+        }
+        Verb::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "mcpmux", &mut script);
+            // A closed pipe is the reader's choice.
+            let _ = std::io::stdout().write_all(&script);
+            ExitCode::SUCCESS
+        }
+        Verb::Guard => {
+            guard::run();
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+/// The same options, with what is at least of `level` where none was asked for.
+fn quieter(log: LogOptions, level: &str) -> LogOptions {
+    LogOptions {
+        level: log.level.or_else(|| Some(level.to_owned())),
+        ..log
+    }
+}
+
+fn start_log(log: &LogOptions) -> Result<LogGuard, ExitCode> {
+    init_log(log).map_err(|error| {
+        eprintln!("mcpmux: {error}");
+        exit::USAGE.into()
+    })
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("mcpmux: {error:#}");
+    ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,89 @@
+//! `mcpmux serve`: the daemon.
+
+use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
+
+use super::{exit, start_log};
+use crate::{
+    config::{Config, ListenTransport},
+    daemon,
+    systemd::{LogOptions, Notifier, refuse, take_sockets},
+};
+
+/// Serve clients until told to stop.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Signals:
+  SIGTERM, SIGINT   finish the calls in flight, end the backends, exit
+  SIGUSR1           try every unavailable backend now
+
+Examples:
+  mcpmux serve
+  mcpmux serve -c ./mcpmux.yaml --log-level debug
+  claude mcp add mcpmux -- mcpmux serve --stdio")]
+pub(super) struct Args {
+    /// Serve the client that launched mcpmux, on stdin and stdout, whatever
+    /// listen.transport says
+    #[arg(long)]
+    stdio: bool,
+}
+
+/// How long the end waits for threads that cannot be called back.
+const LAST_WAIT: Duration = Duration::from_millis(200);
+
+pub(super) fn run(args: &Args, config: Option<&Path>, log: &LogOptions) -> ExitCode {
+    // Both read variables that are for this process alone, before any thread.
+    let sockets = take_sockets();
+    let notifier = Arc::new(Notifier::from_env());
+    let _log = match start_log(log) {
+        Ok(log) => log,
+        Err(code) => return code,
+    };
+    let sockets = match sockets {
+        Ok(sockets) => sockets,
+        Err(error) => {
+            tracing::error!("{error}");
+            return exit::CONFIG.into();
+        }
+    };
+    let mut config = match Config::load(config) {
+        Ok(config) => config,
+        Err(error) => {
+            tracing::error!("{error}");
+            refuse(
+                &sockets,
+                "the configuration of mcpmux is not right: run `mcpmux check`",
+            );
+            return exit::CONFIG.into();
+        }
+    };
+    if args.stdio {
+        config.listen.transport = ListenTransport::Stdio;
+    }
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!("cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(daemon::run(&config, sockets, notifier));
+    // What still runs is dropped here, helpers and half-begun backends among
+    // it. A thread that reads stdin cannot be called back, so the wait is short.
+    runtime.shutdown_timeout(LAST_WAIT);
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            if error.is_permission() {
+                exit::NOT_PERMITTED.into()
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}

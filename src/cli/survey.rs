@@ -1,0 +1,90 @@
+//! Every backend of a configuration, started once to be looked at and ended
+//! again: what `list` and `check --connect` have in common.
+
+use std::{
+    io::{self, IsTerminal},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{
+    backend::{Backend, State},
+    config::{Config, ConnectRetry},
+    mux::Mux,
+};
+
+/// How long it takes before a person is told what is waited for.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// The same configuration, in which nothing is tried twice.
+pub(super) fn once(config: Config) -> Config {
+    let connect_retry = ConnectRetry {
+        enabled: false,
+        ..config.connect_retry
+    };
+    Config {
+        connect_retry,
+        ..config
+    }
+}
+
+/// Runs `work` on a runtime of its own.
+pub(super) fn run(work: impl Future<Output = ExitCode>) -> ExitCode {
+    match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime.block_on(work),
+        Err(error) => {
+            eprintln!("mcpmux: cannot start: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Waits until every backend is up or has failed; `false` if Ctrl-C came first.
+pub(super) async fn wait(mux: &Mux) -> bool {
+    tokio::select! {
+        () = all(mux) => true,
+        _ = tokio::signal::ctrl_c() => false,
+    }
+}
+
+async fn all(mux: &Mux) {
+    let terminal = io::stderr().is_terminal();
+    for backend in mux.backends() {
+        let mut states = backend.watch();
+        let settled = states.wait_for(|state| !matches!(state, State::Starting));
+        tokio::pin!(settled);
+        if terminal && tokio::time::timeout(SILENCE, &mut settled).await.is_err() {
+            eprint!("waiting for {} …\r", backend.name());
+            let _ = settled.await;
+            eprint!("\u{1b}[2K");
+        } else {
+            let _ = settled.await;
+        }
+    }
+}
+
+/// Why `backend` is not up; `None` if it is.
+pub(super) fn reason(backend: &Backend) -> Option<Arc<str>> {
+    match backend.state() {
+        State::Up(_) => None,
+        State::Down(down) => Some(down.reason),
+        State::Starting => Some("interrupted".into()),
+    }
+}
+
+/// Names on stderr the backends that are not up, by `name` where they have none
+/// of their own; gives their number.
+pub(super) fn report_failures(mux: &Mux, name: Option<&str>) -> usize {
+    let mut failed = 0;
+    for backend in mux.backends() {
+        if let Some(reason) = reason(backend) {
+            eprintln!("mcpmux: {}: {reason}", name.unwrap_or(backend.name()));
+            failed += 1;
+        }
+    }
+    failed
+}
