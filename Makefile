@@ -1,0 +1,91 @@
+# `make` alone lists what there is to make.
+
+CARGO ?= cargo
+PREFIX ?= $(HOME)/.local
+BINARY ?= target/release/mcpmux
+
+# Below the home directory everything goes where a user's own files go, and the
+# units keep their %h; elsewhere where a machine's go.
+CONFIG_HOME := $(or $(XDG_CONFIG_HOME),$(HOME)/.config)
+ifneq ($(filter $(HOME)/%,$(PREFIX)),)
+UNITDIR ?= $(CONFIG_HOME)/systemd/user
+CONFIG ?= $(CONFIG_HOME)/mcpmux/config.yaml
+UNIT_PREFIX := $(subst $(HOME)/,%h/,$(PREFIX))
+else
+UNITDIR ?= $(PREFIX)/lib/systemd/user
+UNIT_PREFIX := $(PREFIX)
+endif
+
+bin = $(DESTDIR)$(PREFIX)/bin
+doc = $(DESTDIR)$(PREFIX)/share/doc/mcpmux
+units = $(DESTDIR)$(UNITDIR)
+bash = $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mcpmux
+zsh = $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_mcpmux
+fish = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/mcpmux.fish
+
+SCRIPTS := .ci/run systemd/verify tests/prepare tests/systemd/machine tests/real/install
+
+.PHONY: help run build test lint audit bench install uninstall
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
+	@echo
+	@echo "install and uninstall honour DESTDIR and PREFIX ($(PREFIX)), and"
+	@echo "UNITDIR ($(UNITDIR))."
+
+run: ## build mcpmux and serve mcpmux.example.yaml
+	$(CARGO) run -- serve --config mcpmux.example.yaml
+
+build: ## build the release binary
+	$(CARGO) build --release --locked
+
+test: ## run all tests (what they need is installed, or named)
+	tests/prepare
+	$(CARGO) build --workspace --locked
+	$(CARGO) test --workspace --locked --no-fail-fast
+
+lint: ## formatting, clippy, licences, scripts, units
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	@$(call if_there,cargo-deny,$(CARGO) deny check bans licenses sources)
+	@$(call if_there,shellcheck,shellcheck $(SCRIPTS))
+	@$(call if_there,systemd-analyze,systemd/verify)
+
+audit: ## known vulnerabilities of the crates below mcpmux
+	$(CARGO) deny check advisories
+
+bench: ## measure mcpmux under load, beside nginx where it is installed
+	$(CARGO) build --release --locked --workspace
+	$(CARGO) run --release --locked -p mcpmux-load
+
+install: $(BINARY) ## install the binary, units, completions and an example
+	install -D -m 755 $(BINARY) $(bin)/mcpmux
+	install -d $(units)
+	for unit in mcpmux.socket mcpmux.service; do \
+	    sed 's|%h/\.local|$(UNIT_PREFIX)|' systemd/$$unit > $(units)/$$unit && \
+	    chmod 644 $(units)/$$unit || exit; \
+	done
+	install -d $(dir $(bash)) $(dir $(zsh)) $(dir $(fish))
+	$(BINARY) completions bash > $(bash)
+	$(BINARY) completions zsh > $(zsh)
+	$(BINARY) completions fish > $(fish)
+	install -D -m 644 -t $(doc) README.md mcpmux.example.yaml
+	install -D -m 644 -t $(doc)/drop-ins systemd/drop-ins/*.conf
+ifdef CONFIG
+	test -e $(DESTDIR)$(CONFIG) || install -D -m 600 mcpmux.example.yaml $(DESTDIR)$(CONFIG)
+endif
+	@echo
+	@echo "Next: systemctl --user daemon-reload"
+	@echo "      systemctl --user enable --now mcpmux.socket"
+
+uninstall: ## remove what install installed, but for the configuration
+	@test -n "$(DESTDIR)" || systemctl --user disable --now mcpmux.socket mcpmux.service 2>/dev/null || true
+	rm -f $(bin)/mcpmux $(units)/mcpmux.socket $(units)/mcpmux.service $(bash) $(zsh) $(fish)
+	rm -rf $(doc)
+	@test -n "$(DESTDIR)" || systemctl --user daemon-reload 2>/dev/null || true
+
+target/release/mcpmux: build
+
+# if_there PROGRAM,COMMAND: runs the command, or says that it was not run.
+if_there = if command -v $1 >/dev/null; then echo "$2"; $2; \
+	else echo "NOT RUN, no $1 on this machine: $2"; fi
