@@ -1,0 +1,271 @@
+//! Servers on stdin and stdout: mcpmux itself and its demo server.
+
+use std::{
+    env,
+    io::{BufRead, BufReader, Write},
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{DONE, Desk};
+use crate::support::{
+    Client, Peer, Setup, Step, at, elements, initialize, legacy, member, processes_naming, text,
+};
+
+/// `mcpmux serve --stdio` or another server on stdio, spoken to in lines.
+struct Line {
+    child: std::process::Child,
+    stdin: Option<std::process::ChildStdin>,
+    lines: std::sync::mpsc::Receiver<String>,
+}
+
+impl Line {
+    fn open(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("mcpmux can be run");
+        let stdin = child.stdin.take();
+        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        let (sender, lines) = std::sync::mpsc::channel();
+        thread::spawn(move || {
+            stdout
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| sender.send(line))
+        });
+        Self {
+            child,
+            stdin,
+            lines,
+        }
+    }
+
+    fn write(&mut self, message: &str) {
+        writeln!(self.stdin.as_mut().expect("stdin is open"), "{message}").expect("mcpmux reads");
+    }
+
+    #[track_caller]
+    fn read(&self) -> String {
+        self.lines
+            .recv_timeout(crate::support::PATIENCE)
+            .expect("a line comes")
+    }
+
+    #[track_caller]
+    fn ask(&mut self, message: &str) -> String {
+        self.write(message);
+        self.read()
+    }
+
+    fn initialize(&mut self) -> String {
+        let answer = self.ask(&initialize("2025-11-25"));
+        self.write(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
+        at(&answer, &["result"])
+    }
+
+    /// Closes stdin and waits for the end.
+    #[track_caller]
+    fn end(mut self) -> Option<i32> {
+        drop(self.stdin.take());
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it can be waited for") {
+                return status.code();
+            }
+            assert!(
+                start.elapsed() < crate::support::PATIENCE,
+                "it does not end with its stdin"
+            );
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        if thread::panicking() {
+            _ = self.child.kill();
+        }
+        _ = self.child.wait();
+    }
+}
+
+const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
+
+#[test]
+fn served_on_stdio_a_legacy_client_calls_tools() {
+    let peer = Peer::new(legacy(&["t", "u"]).tool(
+        "u",
+        [
+            crate::support::progress(r#""progress":1.0"#),
+            crate::support::result(DONE),
+        ],
+    ));
+    let desk = Desk::new(&Setup::one("b", &peer).yaml());
+    let mut line = Line::open(desk.command(&["serve", "--stdio"]));
+    line.initialize();
+    let call = |id: u32, tool: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"b__{tool}","_meta":{{"progressToken":"p"}}}}}}"#
+        )
+    };
+    assert_eq!(at(&line.ask(&call(1, "t")), &["result"]), DONE);
+    let progress = line.ask(&call(2, "u"));
+    assert_eq!(
+        at(&progress, &["params"]),
+        r#"{"progressToken":"p","progress":1.0}"#
+    );
+    let answer = line.read();
+    assert_eq!(
+        (at(&answer, &["id"]), at(&answer, &["result"])),
+        ("2".to_owned(), DONE.to_owned())
+    );
+    let list = line.ask(r#"{"jsonrpc":"2.0","id":3,"method":"tools/list"}"#);
+    assert_eq!(elements(&at(&list, &["result", "tools"])).len(), 2);
+    // A change comes by itself.
+    peer.set(legacy(&["t"]));
+    peer.emit(r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#);
+    assert_eq!(
+        at(&line.read(), &["method"]),
+        r#""notifications/tools/list_changed""#
+    );
+    assert_eq!(line.end(), Some(0));
+    assert!(
+        processes_naming(peer.dir()).is_empty(),
+        "a backend outlives the client"
+    );
+}
+
+#[test]
+fn served_on_stdio_a_modern_client_discovers_calls_and_cancels() {
+    let peer = Peer::new(legacy(&["t", "waits"]).tool("waits", [Step::Await("never".to_owned())]));
+    let desk = Desk::new(&Setup::one("b", &peer).yaml());
+    let mut line = Line::open(desk.command(&["serve", "--stdio"]));
+    let found = line.ask(&format!(
+        r#"{{"jsonrpc":"2.0","id":"d","method":"server/discover","params":{{{META}}}}}"#
+    ));
+    assert!(at(&found, &["result", "supportedVersions"]).contains("2026-07-28"));
+    let call = |id: u32, tool: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"b__{tool}",{META}}}}}"#
+        )
+    };
+    assert_eq!(
+        at(&line.ask(&call(1, "t")), &["result", "resultType"]),
+        r#""complete""#
+    );
+    line.write(&call(2, "waits"));
+    peer.message("tools/call", 2);
+    line.write(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2}}"#);
+    peer.message("notifications/cancelled", 1);
+    let listen = format!(
+        r#"{{"jsonrpc":"2.0","id":9,"method":"subscriptions/listen","params":{{"notifications":{{"toolsListChanged":true}},{META}}}}}"#
+    );
+    let acknowledged = line.ask(&listen);
+    assert_eq!(
+        at(
+            &acknowledged,
+            &["params", "_meta", "io.modelcontextprotocol/subscriptionId"]
+        ),
+        "9"
+    );
+    peer.set(legacy(&["t"]));
+    peer.emit(r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#);
+    let told = line.read();
+    assert_eq!(
+        at(
+            &told,
+            &["params", "_meta", "io.modelcontextprotocol/subscriptionId"]
+        ),
+        "9"
+    );
+    assert_eq!(line.end(), Some(0));
+}
+
+#[test]
+fn served_on_stdio_a_client_that_writes_nonsense_is_told() {
+    let peer = Peer::new(legacy(&["t"]));
+    let desk = Desk::new(&Setup::one("b", &peer).yaml());
+    let mut line = Line::open(desk.command(&["serve", "--stdio"]));
+    for (message, code) in [("nonsense", "-32700"), ("7", "-32600"), ("[]", "-32600")] {
+        assert_eq!(
+            at(&line.ask(message), &["error", "code"]),
+            code,
+            "{message}"
+        );
+    }
+    let none = r#"{"jsonrpc":"2.0","id":1,"method":"no/such","params":{}}"#;
+    line.initialize();
+    assert_eq!(at(&line.ask(none), &["error", "code"]), "-32601");
+}
+
+#[test]
+fn a_transport_of_stdio_in_the_document_needs_no_flag() {
+    let peer = Peer::new(legacy(&["t"]));
+    let yaml = Setup::one("b", &peer)
+        .yaml()
+        .replace("  address: 127.0.0.1:0\n", "  transport: stdio\n");
+    let desk = Desk::new(&yaml);
+    let mut line = Line::open(desk.command(&["serve"]));
+    assert_eq!(
+        text(&at(&line.initialize(), &["serverInfo", "name"])),
+        "mcpmux"
+    );
+}
+
+#[test]
+fn the_demo_server_echoes_adds_tells_the_time_and_takes_its_time() {
+    let mut line = Line::open(Desk::new("").command(&["demo-server"]));
+    line.initialize();
+    let list = line.ask(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#);
+    let tools = elements(&at(&list, &["result", "tools"]));
+    let names: Vec<String> = tools
+        .iter()
+        .map(|tool| text(&at(tool, &["name"])))
+        .collect();
+    assert!(names.len() >= 4, "{names:?}");
+    assert!(
+        tools
+            .iter()
+            .all(|tool| member(tool, "description").is_some())
+    );
+    for name in ["echo", "add"] {
+        assert!(
+            names.iter().any(|found| found == name),
+            "{name} is not in {names:?}"
+        );
+    }
+    let slow = names
+        .iter()
+        .find(|name| name.contains("slow"))
+        .expect("a slow tool");
+    line.write(&format!(
+        r#"{{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{{"name":"{slow}","arguments":{{}},"_meta":{{"progressToken":"p"}}}}}}"#
+    ));
+    let first = line.read();
+    assert_eq!(
+        at(&first, &["method"]),
+        r#""notifications/progress""#,
+        "{first}"
+    );
+}
+
+#[test]
+fn the_demo_server_works_behind_mcpmux() {
+    let binary = env!("CARGO_BIN_EXE_mcpmux");
+    let mux = Setup::default()
+        .raw_backend(&format!(
+            "name: demo\ntransport: command\ncommand: [{binary:?}, demo-server]"
+        ))
+        .serve();
+    for client in [Client::legacy(&mux), Client::modern(&mux)] {
+        client.tool("demo__echo");
+        let answer = client.call("demo__add", Some(r#"{"a":2,"b":40}"#)).result();
+        assert!(answer.contains("42"), "{answer}");
+    }
+}

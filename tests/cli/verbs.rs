@@ -1,0 +1,67 @@
+//! The verbs themselves: version, help, completions, wrong usage.
+
+use std::env;
+
+use super::{Desk, err, exits, out};
+
+#[test]
+fn the_version_names_the_commit() {
+    let output = Desk::new("").run(&["--version"]);
+    exits(&output, 0);
+    let version = out(&output);
+    assert!(
+        version.starts_with(concat!("mcpmux ", env!("CARGO_PKG_VERSION"))),
+        "{version}"
+    );
+    let hex = |word: &str| word.len() >= 7 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    assert!(
+        version.split(|c: char| !c.is_ascii_alphanumeric()).any(hex),
+        "no commit in {version}"
+    );
+}
+
+#[test]
+fn help_shows_examples_for_every_verb() {
+    let desk = Desk::new("");
+    let output = desk.run(&["--help"]);
+    exits(&output, 0);
+    for verb in ["serve", "list", "check", "demo-server", "completions"] {
+        assert!(out(&output).contains(verb), "{verb} is missing");
+        let help = desk.run(&[verb, "--help"]);
+        exits(&help, 0);
+        assert!(
+            out(&help).contains(&format!("mcpmux {verb}")),
+            "{verb} has no example"
+        );
+        assert!(out(&help).contains("Example"), "{verb} has no example");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_a_usage_error() {
+    let desk = Desk::new("");
+    for arguments in [
+        &["fly"][..],
+        &["serve", "--wings"],
+        &["completions", "tcsh-like"],
+        &["list", "--endpoint"],
+    ] {
+        let output = desk.run(arguments);
+        exits(&output, 64);
+        assert!(out(&output).is_empty());
+    }
+    assert!(
+        err(&desk.run(&["chekc"])).contains("check"),
+        "the nearest verb is named"
+    );
+}
+
+#[test]
+fn completions_are_printed_for_the_shells() {
+    let desk = Desk::new("");
+    for shell in ["bash", "zsh", "fish"] {
+        let output = desk.run(&["completions", shell]);
+        exits(&output, 0);
+        assert!(out(&output).contains("demo-server"), "{shell}");
+    }
+}

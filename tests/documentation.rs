@@ -1,0 +1,107 @@
+//! The example and the README say what is so.
+
+use mcpmux::config::{Config, Environment, Transport};
+
+const EXAMPLE: &str = include_str!("../mcpmux.example.yaml");
+
+fn parse(text: &str) -> Config {
+    let environment: Environment = [("HOME", "/home/me")].into_iter().collect();
+    match Config::parse(text, "mcpmux.example.yaml", &environment) {
+        Ok(config) => config,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn the_example_works_as_it_is() {
+    let config = parse(EXAMPLE);
+    assert_eq!(config.warnings, [""; 0]);
+    let Ok(Transport::Command(demo)) = &config.backends[0].transport else {
+        panic!("no command")
+    };
+    assert_eq!(
+        (config.backends.len(), demo.argv.as_slice()),
+        (1, &["mcpmux", "demo-server"].map(str::to_owned)[..])
+    );
+}
+
+#[test]
+fn every_example_works_when_uncommented_and_every_key_stands_in_one() {
+    let all = EXAMPLE.replace("#:", "");
+    let config = parse(&all);
+    let names: Vec<_> = config
+        .backends
+        .iter()
+        .map(|backend| backend.name.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "demo",
+            "files",
+            "time",
+            "docs",
+            "github",
+            "search",
+            "internal",
+            "linear",
+            "everything"
+        ]
+    );
+    let mentions = |key: &str| {
+        let key = format!("{key}:");
+        all.split(|c: char| !(c.is_alphanumeric() || "_:".contains(c)))
+            .any(|word| word == key)
+    };
+    let reference = mcpmux::config::reference::markdown();
+    for path in reference
+        .lines()
+        .skip(2)
+        .filter_map(|row| row.split('`').nth(1))
+    {
+        let key = path.rsplit('.').next().unwrap_or(path);
+        assert!(mentions(key), "the example does not show `{path}`");
+    }
+}
+
+#[test]
+fn each_example_works_when_it_alone_is_uncommented() {
+    let lines: Vec<_> = EXAMPLE.lines().collect();
+    let commented = |line: &str| line.trim_start().starts_with("#:");
+    let blocks = lines.chunk_by(|a, b| commented(a) == commented(b));
+    let mut at = 0;
+    let mut tried = 0;
+    for block in blocks {
+        if commented(block[0]) {
+            let mut alone = lines.clone();
+            let plain: Vec<_> = block.iter().map(|line| line.replace("#:", "")).collect();
+            alone.splice(at..at + block.len(), plain.iter().map(String::as_str));
+            parse(&alone.join("\n"));
+            tried += 1;
+        }
+        at += block.len();
+    }
+    assert_eq!(tried, 9);
+}
+
+/// `MCPMUX_UPDATE=1 cargo test --test documentation` writes the table anew.
+#[test]
+fn the_readme_has_the_reference_of_every_key() {
+    const BEGIN: &str = "<!-- config-reference:begin -->\n";
+    const END: &str = "<!-- config-reference:end -->";
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let readme = std::fs::read_to_string(path).expect("the README");
+    let (before, rest) = readme
+        .split_once(BEGIN)
+        .expect("where the reference begins");
+    let (present, after) = rest.split_once(END).expect("where the reference ends");
+    let reference = mcpmux::config::reference::markdown();
+    if std::env::var_os("MCPMUX_UPDATE").is_some() {
+        std::fs::write(path, [before, BEGIN, &reference, END, after].concat()).expect("written");
+    } else {
+        assert!(
+            present == reference,
+            "out of date: MCPMUX_UPDATE=1 cargo test --test documentation"
+        );
+    }
+}

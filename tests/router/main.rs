@@ -1,0 +1,13 @@
+//! Many backends as one server: whose tool a name means, how lists are made,
+//! and how they change.
+
+// A test that cannot go on ends with what it expected.
+#![allow(clippy::expect_used)]
+
+mod changes;
+mod lists;
+mod names;
+#[path = "../support/mod.rs"]
+mod support;
+
+const DONE: &str = r#"{"content":[{"type":"text","text":"done"}]}"#;
