@@ -1,0 +1,27 @@
+// A client on the TypeScript SDK's 2.x line (`@modelcontextprotocol/client`):
+// legacy unless the plan says `"negotiate": "auto"`, which probes for the modern
+// era. What it does and prints: see session.mjs.
+
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
+import { run } from './session.mjs';
+
+await run(async ({ connect, negotiate = 'legacy' }, onToolsChanged) => {
+    const transport = connect.url
+        ? new StreamableHTTPClientTransport(new URL(connect.url))
+        : new StdioClientTransport(connect);
+    const client = new Client(
+        { name: 'real-typescript-2', version: '1' },
+        {
+            versionNegotiation: { mode: negotiate },
+            listChanged: { tools: { onChanged: onToolsChanged } }
+        }
+    );
+    await client.connect(transport);
+    return {
+        client,
+        transport,
+        protocol: client.getNegotiatedProtocolVersion(),
+        callTool: (params, options) => client.callTool(params, options)
+    };
+});
