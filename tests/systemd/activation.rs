@@ -1,0 +1,117 @@
+//! Socket activation, readiness and status.
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    Test,
+    client::Client,
+    installation::{Setup, demo, shell},
+    session::Session,
+};
+
+pub(crate) const TESTS: &[Test] = &[
+    (
+        "nothing_runs_until_the_first_connection_starts_it",
+        nothing_runs_until_connected,
+    ),
+    (
+        "a_slow_backend_does_not_delay_readiness",
+        a_slow_backend_does_not_delay_readiness,
+    ),
+    (
+        "an_always_on_service_brings_its_socket",
+        an_always_on_service_brings_its_socket,
+    ),
+    (
+        "a_unix_socket_is_served_beside_tcp",
+        a_unix_socket_is_served_beside_tcp,
+    ),
+    (
+        "a_datagram_socket_is_refused_by_name",
+        a_datagram_socket_is_refused_by_name,
+    ),
+];
+
+fn nothing_runs_until_connected(session: &Session) {
+    let setup = Setup::new(session, &demo("demo", ""));
+    setup.listen();
+    assert_eq!(
+        session.property("mcpmux.service", "ActiveState"),
+        "inactive"
+    );
+    assert!(session.processes().is_empty());
+
+    Client::shipped().assert_echo("demo");
+
+    assert_eq!(session.property("mcpmux.service", "ActiveState"), "active");
+    assert_eq!(session.property("mcpmux.service", "Type"), "notify");
+    let program = fs::read_link(format!("/proc/{}/exe", session.main_pid())).unwrap();
+    assert_eq!(program, setup.path(".local/bin/mcpmux"));
+    session.await_property("mcpmux.service", "StatusText", |status| {
+        status.contains("1/1")
+    });
+}
+
+fn a_slow_backend_does_not_delay_readiness(session: &Session) {
+    let _setup = Setup::new(
+        session,
+        &(demo("demo", "") + &shell("slow", "exec sleep 30")),
+    );
+    let started = Instant::now();
+    session.systemctl(&["start", "mcpmux.service"]);
+    assert!(
+        started.elapsed() < Duration::from_secs(3),
+        "READY took {:?}",
+        started.elapsed()
+    );
+    // Nor another backend's calls.
+    Client::shipped().assert_echo("demo");
+    assert!(
+        started.elapsed() < Duration::from_secs(4),
+        "the first call took {:?}",
+        started.elapsed()
+    );
+    session.await_property("mcpmux.service", "StatusText", |status| {
+        status.contains("1/2")
+    });
+}
+
+fn an_always_on_service_brings_its_socket(session: &Session) {
+    let _setup = Setup::new(session, &demo("demo", ""));
+    session.systemctl(&["enable", "--now", "mcpmux.service"]);
+    for unit in ["mcpmux.service", "mcpmux.socket"] {
+        assert_eq!(session.property(unit, "ActiveState"), "active", "{unit}");
+        assert_eq!(session.property(unit, "UnitFileState"), "enabled", "{unit}");
+    }
+    Client::shipped().assert_echo("demo");
+}
+
+fn a_unix_socket_is_served_beside_tcp(session: &Session) {
+    let setup = Setup::new(session, &demo("demo", ""));
+    let path = session.runtime.join("mcpmux/mcpmux.sock");
+    let unit =
+        "[Socket]\nListenStream=%t/mcpmux/mcpmux.sock\nSocketMode=0600\nDirectoryMode=0700\n";
+    setup.drop_in("mcpmux.socket", "unix", unit);
+    setup.listen();
+    Client::Unix(path.clone()).assert_echo("demo");
+    Client::shipped().assert_echo("demo");
+
+    // The folder is the service's too, and must not go with it.
+    session.systemctl(&["stop", "mcpmux.service"]);
+    Client::Unix(path).assert_echo("demo");
+}
+
+fn a_datagram_socket_is_refused_by_name(session: &Session) {
+    let setup = Setup::new(session, &demo("demo", ""));
+    let unit = "[Socket]\nListenDatagram=127.0.0.1:8081\nFileDescriptorName=odd\n";
+    setup.drop_in("mcpmux.socket", "datagram", unit);
+    let started = session.try_systemctl(&["start", "mcpmux.service"]);
+    assert!(!started.status.success());
+    assert_eq!(session.property("mcpmux.service", "ExecMainStatus"), "78");
+    let lines = session.journal(&["SYSLOG_IDENTIFIER=mcpmux", "--grep=ListenStream="]);
+    let line = lines.last().expect("a line that says what to do")["MESSAGE"].to_string();
+    assert!(line.contains("odd"), "{line}");
+}
