@@ -1,0 +1,160 @@
+//! What mcpmux is meant to reach, and whether it did.
+
+use serde::Serialize;
+
+use crate::{activation::Activation, memory::Memory, rounds::Summary, target::Target};
+
+/// What two measurements of the same may differ by.
+const NOISE: f64 = 1.05;
+
+/// Everything that a run found out.
+#[derive(Debug, Serialize)]
+pub struct Findings {
+    /// The tables.
+    pub summaries: Vec<Summary>,
+    /// Starting on demand, if measured.
+    pub activation: Option<Activation>,
+    /// Memory, if measured.
+    pub memory: Option<Memory>,
+}
+
+/// An aim: one number that should not be over, or under, another.
+#[derive(Debug, Serialize)]
+pub struct Aim {
+    /// What is looked at.
+    pub what: &'static str,
+    /// What is wanted.
+    pub wanted: String,
+    /// What was found; nothing where it was not measured.
+    pub found: Option<String>,
+    /// Whether that is as wanted.
+    pub met: Option<bool>,
+}
+
+/// Which side of the limit is wanted.
+enum Side {
+    Under,
+    Over,
+}
+
+impl Aim {
+    fn number(
+        what: &'static str,
+        side: &Side,
+        limit: Option<f64>,
+        found: Option<f64>,
+        unit: &str,
+    ) -> Self {
+        let (word, met) = match side {
+            Side::Under => (
+                "at most",
+                limit.zip(found).map(|(limit, found)| found <= limit),
+            ),
+            Side::Over => (
+                "at least",
+                limit.zip(found).map(|(limit, found)| found >= limit),
+            ),
+        };
+        Self {
+            what,
+            wanted: limit.map_or_else(
+                || word.to_owned(),
+                |limit| format!("{word} {limit:.2}{unit}"),
+            ),
+            found: found.map(|found| format!("{found:.2}{unit}")),
+            met,
+        }
+    }
+}
+
+/// The aims, against `findings`.
+pub fn judge(findings: &Findings) -> Vec<Aim> {
+    let find = |scenario: &str, clients: usize, target: Target| {
+        findings.summaries.iter().find(|summary| {
+            summary.scenario == scenario && summary.clients == clients && summary.target == target
+        })
+    };
+    let one = find("small", 1, Target::Mcpmux);
+    let many = find("small", 32, Target::Mcpmux);
+    let p50 = |target| find("list", 1, target).map(|summary| summary.p50_us);
+    let rate = |target| find("small", 32, target).map(|summary| summary.calls_per_second);
+    let activation = findings.activation;
+    vec![
+        Aim::number(
+            "small call, 1 client: time added, nginx = 1",
+            &Side::Under,
+            Some(2.0),
+            one.and_then(|summary| summary.added_ratio),
+            "",
+        ),
+        Aim::number(
+            "small call, 32 clients: CPU per call, nginx = 1",
+            &Side::Under,
+            Some(2.0),
+            many.and_then(|summary| summary.cpu_ratio),
+            "",
+        ),
+        Aim::number(
+            "small call, 32 clients: calls/s, nginx = 1",
+            &Side::Over,
+            Some(0.75),
+            many.and_then(|summary| summary.rate_ratio),
+            "",
+        ),
+        Aim::number(
+            "small call, 32 clients: calls/s over stdio, HTTP = 1",
+            &Side::Over,
+            Some(1.0),
+            rate(Target::Stdio)
+                .zip(rate(Target::Mcpmux))
+                .map(|(stdio, http)| stdio / http),
+            "",
+        ),
+        Aim::number(
+            "tools/list, 1 client: p50, asking the backend = 1",
+            &Side::Under,
+            Some(1.0),
+            p50(Target::Mcpmux)
+                .zip(p50(Target::Direct))
+                .map(|(mcpmux, direct)| mcpmux / direct),
+            "",
+        ),
+        Aim::number(
+            "tools/list, 1 client: p50 with 50 backends, one = 1",
+            &Side::Under,
+            Some(NOISE),
+            p50(Target::Fifty)
+                .zip(p50(Target::Mcpmux))
+                .map(|(fifty, one)| fifty / one),
+            "",
+        ),
+        Aim::number(
+            "resident memory, idle",
+            &Side::Under,
+            Some(12.0),
+            findings.memory.map(|memory| memory.idle),
+            " MiB",
+        ),
+        Aim::number(
+            "first list after activation, HTTP backend",
+            &Side::Under,
+            Some(50.0),
+            activation.map(|activation| activation.http),
+            " ms",
+        ),
+        Aim::number(
+            "first lists after activation that were not whole",
+            &Side::Under,
+            Some(0.0),
+            activation.map(|activation| f64::from(activation.incomplete)),
+            "",
+        ),
+        Aim::number(
+            "first list after activation, stdio backend",
+            &Side::Under,
+            activation.map(|activation| 50.0 + activation.backend),
+            activation.map(|activation| activation.stdio),
+            " ms",
+        ),
+    ]
+}

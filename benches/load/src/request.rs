@@ -1,0 +1,222 @@
+//! The requests of a measured client: which call is made, what its bytes are
+//! in either era, and whether a reply to it is right.
+
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+
+use crate::{backend::Era, wire::Reply};
+
+/// What a client asks for, over and over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// `tools/call` of `echo` with a text of so many bytes, which comes back.
+    Echo(usize),
+    /// `tools/list`, which must give so many tools.
+    List(usize),
+}
+
+/// Where requests go and in which words.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// The server's address.
+    pub address: SocketAddr,
+    /// The path of its MCP endpoint.
+    pub path: String,
+    /// The name under which it offers the tool `echo`.
+    pub tool: String,
+}
+
+/// The ids of measured requests start here: all have the same number of
+/// digits, so that requests and replies differ in nothing but the id.
+const FIRST_ID: u32 = 10_000_000;
+
+/// A request that differs from the next of its kind only in its id.
+#[derive(Debug)]
+pub struct Repeated {
+    bytes: Vec<u8>,
+    id_at: usize,
+    id: u32,
+}
+
+impl Call {
+    /// This call as an HTTP request to `endpoint`, ready to be repeated.
+    pub fn request(self, endpoint: &Endpoint, era: Era, session: Option<&str>) -> Repeated {
+        let (method, mut params) = match self {
+            Self::Echo(size) => (
+                "tools/call",
+                json!({ "name": endpoint.tool, "arguments": { "text": "x".repeat(size) } }),
+            ),
+            Self::List(_) => ("tools/list", json!({})),
+        };
+        if era == Era::Modern {
+            params["_meta"] = modern_meta();
+        }
+        let name = matches!(self, Self::Echo(_)).then_some(endpoint.tool.as_str());
+        // Built by hand to know where the id is.
+        let opening = r#"{"jsonrpc":"2.0","id":"#;
+        let body = format!(r#"{opening}{FIRST_ID},"method":"{method}","params":{params}}}"#);
+        let bytes = post(endpoint, era, session, method, name, &body);
+        let id_at = bytes.len() - body.len() + opening.len();
+        Repeated {
+            bytes,
+            id_at,
+            id: FIRST_ID,
+        }
+    }
+
+    /// Whether `reply` is a right answer to this call; if not, why not.
+    pub fn check(self, reply: &Reply) -> Result<(), String> {
+        if reply.status != 200 {
+            return Err(format!("status {}: {}", reply.status, excerpt(&reply.body)));
+        }
+        let message = message(reply)?;
+        let right = match self {
+            Self::Echo(size) => message["result"]["content"][0]["text"]
+                .as_str()
+                .is_some_and(|text| text.len() == size),
+            Self::List(count) => message["result"]["tools"]
+                .as_array()
+                .is_some_and(|tools| tools.len() == count),
+        };
+        if right {
+            Ok(())
+        } else {
+            Err(format!("not the expected answer: {}", excerpt(&reply.body)))
+        }
+    }
+}
+
+impl Repeated {
+    /// The request, with a new id.
+    pub fn renew(&mut self) -> &[u8] {
+        self.id += 1;
+        let digits = self.id.to_string();
+        self.bytes[self.id_at..self.id_at + digits.len()].copy_from_slice(digits.as_bytes());
+        &self.bytes
+    }
+}
+
+/// `initialize`, which begins a legacy session (`basic/lifecycle`).
+pub fn initialize(endpoint: &Endpoint) -> Vec<u8> {
+    let body = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "initialize",
+        "params": {
+            "protocolVersion": Era::Legacy.version(),
+            "capabilities": {},
+            "clientInfo": { "name": "mcpmux-load", "version": "0" },
+        },
+    });
+    post(
+        endpoint,
+        Era::Legacy,
+        None,
+        "initialize",
+        None,
+        &body.to_string(),
+    )
+}
+
+/// `notifications/initialized`, which ends the legacy handshake.
+pub fn initialized(endpoint: &Endpoint, session: Option<&str>) -> Vec<u8> {
+    let body = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+    post(
+        endpoint,
+        Era::Legacy,
+        session,
+        "notifications/initialized",
+        None,
+        body,
+    )
+}
+
+/// `DELETE`, which ends a legacy session.
+pub fn farewell(endpoint: &Endpoint, session: &str) -> Vec<u8> {
+    format!(
+        "DELETE {} HTTP/1.1\r\nHost: {}\r\nMcp-Session-Id: {session}\r\nMCP-Protocol-Version: {}\r\n\r\n",
+        endpoint.path,
+        endpoint.address,
+        Era::Legacy.version()
+    )
+    .into_bytes()
+}
+
+/// The JSON-RPC message in `reply`: its body, or the last event of its stream.
+pub fn message(reply: &Reply) -> Result<Value, String> {
+    let text = std::str::from_utf8(&reply.body).map_err(|_| "the reply is not UTF-8".to_owned())?;
+    let json = if reply.events {
+        text.lines()
+            .rev()
+            .find_map(|line| line.strip_prefix("data:"))
+            .unwrap_or_default()
+    } else {
+        text
+    };
+    serde_json::from_str(json)
+        .map_err(|_| format!("the reply is not JSON: {}", excerpt(&reply.body)))
+}
+
+fn modern_meta() -> Value {
+    json!({
+        "io.modelcontextprotocol/protocolVersion": Era::Modern.version(),
+        "io.modelcontextprotocol/clientInfo": { "name": "mcpmux-load", "version": "0" },
+        "io.modelcontextprotocol/clientCapabilities": {},
+    })
+}
+
+fn post(
+    endpoint: &Endpoint,
+    era: Era,
+    session: Option<&str>,
+    method: &str,
+    name: Option<&str>,
+    body: &str,
+) -> Vec<u8> {
+    let mut head = format!(
+        "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: {}\r\nContent-Length: {}\r\n",
+        endpoint.path,
+        endpoint.address,
+        era.version(),
+        body.len()
+    );
+    let mut header = |name: &str, value: &str| head.extend([name, ": ", value, "\r\n"]);
+    if let Some(session) = session {
+        header("Mcp-Session-Id", session);
+    }
+    if era == Era::Modern {
+        header("Mcp-Method", method);
+        if let Some(name) = name {
+            header("Mcp-Name", name);
+        }
+    }
+    head.push_str("\r\n");
+    head.push_str(body);
+    head.into_bytes()
+}
+
+fn excerpt(body: &[u8]) -> String {
+    String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeated_requests_differ_in_their_id_only() {
+        let endpoint = Endpoint {
+            address: ([127, 0, 0, 1], 80).into(),
+            path: "/mcp".to_owned(),
+            tool: "echo".to_owned(),
+        };
+        let mut request = Call::Echo(64).request(&endpoint, Era::Modern, None);
+        let first = request.renew().to_vec();
+        let second = request.renew().to_vec();
+        let differing: Vec<_> = (0..first.len())
+            .filter(|&at| first[at] != second[at])
+            .collect();
+        assert_eq!((first.len(), differing.len()), (second.len(), 1));
+        assert!(second.windows(9).any(|part| part == b"10000002,"));
+    }
+}

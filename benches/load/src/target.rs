@@ -1,0 +1,61 @@
+//! What a measured client can be put in front of.
+
+use serde::Serialize;
+
+use crate::backend::Era;
+
+/// What stands between the client and the backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// Nothing.
+    Direct,
+    /// Nothing, and the backend has its list of tools serialised beforehand.
+    Kept,
+    /// nginx as a reverse proxy.
+    Nginx,
+    /// The bare hyper pass-through.
+    Hyper,
+    /// mcpmux, with one HTTP backend.
+    Mcpmux,
+    /// mcpmux, with one stdio backend.
+    Stdio,
+    /// mcpmux, with 50 HTTP backends that have as many tools together as one
+    /// otherwise has.
+    Fifty,
+}
+
+impl Target {
+    /// How the table names it.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Kept => "direct, list kept",
+            Self::Nginx => "nginx",
+            Self::Hyper => "hyper pass-through",
+            Self::Mcpmux => "mcpmux",
+            Self::Stdio => "mcpmux, stdio",
+            Self::Fifty => "mcpmux, 50 backends",
+        }
+    }
+
+    /// Whether it is mcpmux.
+    pub const fn is_mcpmux(self) -> bool {
+        matches!(self, Self::Mcpmux | Self::Stdio | Self::Fifty)
+    }
+
+    /// Whether there is a process of its own to be watched.
+    pub const fn is_proxy(self) -> bool {
+        !matches!(self, Self::Direct | Self::Kept)
+    }
+}
+
+/// The backend as seen from the proxy: at which path of the HTTP backend, and
+/// in which era mcpmux speaks to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Upstream {
+    /// The path (see [`backend::http`](crate::backend::http)).
+    pub path: &'static str,
+    /// The era.
+    pub era: Era,
+}
