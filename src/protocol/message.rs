@@ -6,8 +6,9 @@ use bytes::Bytes;
 
 use super::{
     RpcError,
-    error::{INVALID_REQUEST, PARSE_ERROR},
-    raw::{RawError, RawObject, decode_str, elements},
+    envelope::{self, Envelope},
+    error::PARSE_ERROR,
+    raw::{RawError, RawObject, elements},
 };
 
 /// A request's id as it stands on the wire: a string or a number. Two ids are
@@ -88,7 +89,7 @@ impl Message {
         })?;
         let object = RawObject::parse(source).map_err(|error| match error {
             RawError::Syntax(_) => RpcError::new(PARSE_ERROR, format!("Parse error: {error}")),
-            _ => invalid(&error),
+            _ => envelope::invalid(&error),
         })?;
         let envelope = Envelope::of(&object)?;
         let kind = envelope.kind()?;
@@ -279,80 +280,10 @@ impl Message {
     }
 }
 
-fn invalid(error: &RawError) -> RpcError {
-    RpcError::new(INVALID_REQUEST, format!("Invalid Request: {error}"))
-}
-
-/// The members that make a message, as written.
-#[derive(Default)]
-struct Envelope<'a> {
-    jsonrpc: Option<&'a str>,
-    id: Option<&'a str>,
-    method: Option<&'a str>,
-    params: Option<&'a str>,
-    result: Option<&'a str>,
-    error: Option<&'a str>,
-}
-
-impl<'a> Envelope<'a> {
-    /// Finds them in one pass.
-    fn of(object: &RawObject<'a>) -> Result<Self, RpcError> {
-        let mut envelope = Self::default();
-        for member in object.members() {
-            let key = member.key();
-            let place = match key.as_ref() {
-                "jsonrpc" => &mut envelope.jsonrpc,
-                "id" => &mut envelope.id,
-                "method" => &mut envelope.method,
-                "params" => &mut envelope.params,
-                "result" => &mut envelope.result,
-                "error" => &mut envelope.error,
-                _ => continue,
-            };
-            if place.replace(member.value()).is_some() {
-                return Err(invalid(&RawError::Duplicate(key.into_owned())));
-            }
-        }
-        Ok(envelope)
-    }
-
-    fn kind(&self) -> Result<Kind, RpcError> {
-        let refuse =
-            |what: &str| RpcError::new(INVALID_REQUEST, format!("Invalid Request: {what}"));
-        if self.jsonrpc.and_then(decode_str).as_deref() != Some("2.0") {
-            return Err(refuse("\"jsonrpc\" must be \"2.0\""));
-        }
-        let id = match self.id {
-            None | Some("null") => None,
-            Some(text) => Some(
-                Id::from_json(text).ok_or_else(|| refuse("\"id\" must be a string or a number"))?,
-            ),
-        };
-        if let Some(text) = self.method {
-            let method = decode_str(text).ok_or_else(|| refuse("\"method\" must be a string"))?;
-            let method = method.into();
-            return match (id, self.id) {
-                (Some(id), _) => Ok(Kind::Request { id, method }),
-                (None, None) => Ok(Kind::Notification { method }),
-                (None, Some(_)) => Err(refuse("\"id\" must not be null")),
-            };
-        }
-        match (self.result, self.error) {
-            (Some(_), None) if id.is_none() => {
-                Err(refuse("a response needs the \"id\" of its request"))
-            }
-            (Some(_), None) => Ok(Kind::Response { id, failed: false }),
-            (None, Some(_)) => Ok(Kind::Response { id, failed: true }),
-            _ => Err(refuse(
-                "neither \"method\" nor one of \"result\" and \"error\"",
-            )),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::error::INVALID_REQUEST;
 
     fn kind(text: &'static str) -> Result<Kind, i64> {
         Message::parse(Bytes::from_static(text.as_bytes()))

@@ -1,6 +1,7 @@
 //! MCP on the wire, without I/O: messages as raw JSON, eras and revisions,
 //! names, `_meta` keys, headers and error codes.
 
+mod envelope;
 pub mod error;
 pub mod frame;
 pub mod header;
