@@ -78,8 +78,9 @@ impl Mux {
                 match item {
                     // The backend wants other headers than its list asked for.
                     Ok(message) if is_header_mismatch(&message) && std::mem::take(&mut may_relist) => {
-                        let again = match backend.relisted(&call.route.tool.name).await {
-                            Some(tool) if tool != call.route.tool => {
+                        let relisted = backend.relisted(&call.route.tool.name);
+                        let again = match timeout_at(deadline, relisted).await {
+                            Ok(Some(tool)) if tool != call.route.tool => {
                                 call.route.tool = tool;
                                 call.send(&caller, &request, &params, settings.timeout).await.ok()
                             }
