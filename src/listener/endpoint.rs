@@ -1,9 +1,6 @@
 //! The HTTP endpoint: which request is answered by whom.
 
-use std::{
-    net::IpAddr,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
@@ -199,8 +196,7 @@ impl Endpoint {
             Err(refusal) => return refuse(refusal),
         };
         let stream = session.take_stream();
-        let mut changes = self.mux.changes(Some(session.seen.load(Ordering::Relaxed)));
-        let mux = Arc::clone(&self.mux);
+        let mut changes = self.mux.changes(Some(session.seen()));
         events(async_stream::stream! {
             yield Bytes::from_static(sse::KEEP_ALIVE);
             loop {
@@ -211,9 +207,11 @@ impl Endpoint {
                 match change {
                     Err(_) => yield Bytes::from_static(sse::KEEP_ALIVE),
                     Ok(None) => return,
-                    Ok(Some(())) => {
-                        stream.session.seen.store(mux.version(), Ordering::Relaxed);
-                        yield sse::event(Message::notification(method::TOOLS_CHANGED, "{}").bytes());
+                    Ok(Some(changed)) => {
+                        stream.session.has_seen(changes.seen());
+                        for notification in changed.notifications("{}") {
+                            yield sse::event(notification.bytes());
+                        }
                     }
                 }
             }

@@ -112,7 +112,7 @@ pub(super) fn open(mux: &Mux, message: &Message) -> Result<(Session, Message), R
         .id()
         .cloned()
         .ok_or_else(|| RpcError::new(INTERNAL_ERROR, "no id"))?;
-    let session = Session::new(revision, wanted.client_info.map(Arc::from), mux.version());
+    let session = Session::new(revision, wanted.client_info.map(Arc::from), mux.versions());
     Ok((
         session,
         Message::success(&id, &mux.initialize(revision).to_string()),

@@ -16,7 +16,7 @@ use tracing::{debug, info};
 
 use super::regret::{Cancelled, Regret};
 use crate::{
-    mux::Caller,
+    mux::{Caller, Versions},
     protocol::{Id, Revision},
 };
 
@@ -35,8 +35,8 @@ pub(super) struct Session {
     /// The revision agreed upon.
     pub(super) revision: Revision,
     client_info: Option<Arc<RawValue>>,
-    /// The catalog that the client was last told of.
-    pub(super) seen: AtomicU64,
+    /// The lists that the client was last told of.
+    seen: Mutex<Versions>,
     /// Seconds after the table's birth.
     used: AtomicU64,
     streams: AtomicUsize,
@@ -48,18 +48,32 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// A session that begins with catalog `seen`.
-    pub(super) fn new(revision: Revision, client_info: Option<Arc<RawValue>>, seen: u64) -> Self {
+    /// A session that begins with the lists `seen`.
+    pub(super) fn new(
+        revision: Revision,
+        client_info: Option<Arc<RawValue>>,
+        seen: Versions,
+    ) -> Self {
         Self {
             revision,
             client_info,
-            seen: AtomicU64::new(seen),
+            seen: Mutex::new(seen),
             used: AtomicU64::new(0),
             streams: AtomicUsize::new(0),
             stream: Mutex::default(),
             calls: Mutex::default(),
             ended: CancellationToken::new(),
         }
+    }
+
+    /// The lists that the client was last told of.
+    pub(super) fn seen(&self) -> Versions {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The client has been told of the lists `seen`.
+    pub(super) fn has_seen(&self, seen: Versions) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
     }
 
     /// The client behind it.
@@ -253,7 +267,7 @@ mod tests {
     use super::*;
 
     fn session() -> Session {
-        Session::new(Revision::NEWEST_LEGACY, None, 0)
+        Session::new(Revision::NEWEST_LEGACY, None, Versions::default())
     }
 
     #[test]

@@ -205,10 +205,10 @@ impl Client {
         let client = Arc::clone(self);
         let mut changes = self.mux.changes(None);
         self.tasks.spawn(async move {
-            while changes.next().await.is_some() {
-                client
-                    .send(&Message::notification(method::TOOLS_CHANGED, "{}"))
-                    .await;
+            while let Some(changed) = changes.next().await {
+                for notification in changed.notifications("{}") {
+                    client.send(&notification).await;
+                }
             }
         });
     }

@@ -24,10 +24,12 @@ mod caller;
 mod catalog;
 mod relay;
 mod subscription;
+mod version;
 
 pub use caller::Caller;
 pub(crate) use catalog::Catalog;
 pub use catalog::Shown;
+pub(crate) use version::{Changed, Versions};
 
 use crate::{
     backend::{Backend, Exchange, Observer, State},
@@ -50,7 +52,7 @@ pub struct Mux {
     backends: Vec<Arc<Backend>>,
     catalog: ArcSwap<Catalog>,
     building: Mutex<()>,
-    version: watch::Sender<u64>,
+    versions: watch::Sender<Versions>,
     activity: watch::Sender<()>,
     started: Instant,
     settled: AtomicBool,
@@ -74,7 +76,7 @@ impl Mux {
             backends: backends.collect(),
             catalog: ArcSwap::from_pointee(Catalog::build(&[])),
             building: Mutex::default(),
-            version: watch::Sender::new(0),
+            versions: watch::Sender::default(),
             activity: watch::Sender::new(()),
             started: Instant::now(),
             settled: AtomicBool::new(false),
@@ -164,10 +166,23 @@ impl Mux {
                 "the name is taken by a backend named before, the tool is left out"
             );
         }
-        let same = old.tools(Era::Legacy) == new.tools(Era::Legacy);
+        let changed = Changed {
+            tools: old.tools(Era::Legacy) != new.tools(Era::Legacy),
+            ..Changed::default()
+        };
         self.catalog.store(Arc::new(new));
-        if !same {
-            self.version.send_modify(|version| *version += 1);
+        if changed.any() {
+            self.versions
+                .send_modify(|versions| versions.count(changed));
+        }
+    }
+
+    /// The lists whose changes clients are told.
+    #[allow(clippy::unused_self, reason = "it depends on the catalog soon")]
+    fn announced(&self) -> Changed {
+        Changed {
+            tools: true,
+            ..Changed::default()
         }
     }
 

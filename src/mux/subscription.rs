@@ -3,11 +3,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use serde_json::json;
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::Mux;
+use super::{
+    Mux,
+    version::{Changed, Versions},
+};
 use crate::{
     backend::Exchange,
     protocol::{Message, RawObject, RpcError, error::INVALID_PARAMS, meta, method},
@@ -16,45 +19,51 @@ use crate::{
 /// Changes within this time are told once.
 const COALESCE: Duration = Duration::from_millis(100);
 
-/// One listener's view of the catalog's changes.
+/// One listener's view of the lists' changes.
 #[derive(Debug)]
 pub(crate) struct Changes {
-    version: watch::Receiver<u64>,
+    versions: watch::Receiver<Versions>,
+    seen: Versions,
     closing: CancellationToken,
 }
 
 impl Changes {
-    /// Waits for the next change; `None` when mcpmux stops.
-    pub(crate) async fn next(&mut self) -> Option<()> {
+    /// Waits for the next changes; `None` when mcpmux stops.
+    pub(crate) async fn next(&mut self) -> Option<Changed> {
+        let seen = self.seen;
         tokio::select! {
             () = self.closing.cancelled() => return None,
-            changed = self.version.changed() => changed.ok()?,
+            changed = self.versions.wait_for(|now| *now != seen) => drop(changed.ok()?),
         }
         tokio::select! {
             () = self.closing.cancelled() => return None,
             () = tokio::time::sleep(COALESCE) => {}
         }
-        self.version.mark_unchanged();
-        Some(())
+        self.seen = *self.versions.borrow_and_update();
+        Some(self.seen.since(seen))
+    }
+
+    /// The lists that the listener has been told of.
+    pub(crate) fn seen(&self) -> Versions {
+        self.seen
     }
 }
 
 impl Mux {
-    /// The changes from now on; those since catalog `seen` as well, if given.
-    pub(crate) fn changes(&self, seen: Option<u64>) -> Changes {
-        let mut version = self.version.subscribe();
-        if seen.is_some_and(|seen| *version.borrow() != seen) {
-            version.mark_changed();
-        }
+    /// The changes from now on; those since `seen` as well, if given.
+    pub(crate) fn changes(&self, seen: Option<Versions>) -> Changes {
+        let versions = self.versions.subscribe();
+        let now = *versions.borrow();
         Changes {
-            version,
+            seen: seen.unwrap_or(now),
+            versions,
             closing: self.closing.clone(),
         }
     }
 
-    /// The number of the catalog that clients are shown now.
-    pub(crate) fn version(&self) -> u64 {
-        *self.version.borrow()
+    /// The numbers of the lists that clients are shown now.
+    pub(crate) fn versions(&self) -> Versions {
+        *self.versions.borrow()
     }
 
     /// Serves `subscriptions/listen` (2026-07-28, `basic/patterns/subscriptions`).
@@ -73,19 +82,50 @@ impl Mux {
             );
             return Exchange::ready(Ok(Message::failure(Some(&id), &error)));
         };
-        let tools = wanted.get("toolsListChanged") == Ok(Some("true"));
+        let honoured = wishes(&wanted).and(self.announced());
         let tag = format!("{{\"{}\":{}}}", meta::SUBSCRIPTION_ID, id.as_str());
         let mut changes = self.changes(None);
         Exchange::new(async_stream::stream! {
-            let honoured = if tools { json!({ "toolsListChanged": true }) } else { json!({}) };
-            let params = format!("{{\"_meta\":{tag},\"notifications\":{honoured}}}");
+            let filter = filter(honoured);
+            let params = format!("{{\"_meta\":{tag},\"notifications\":{filter}}}");
             yield Ok(Message::notification(method::ACKNOWLEDGED, &params));
-            while changes.next().await.is_some() {
-                if tools {
-                    yield Ok(Message::notification(method::TOOLS_CHANGED, &format!("{{\"_meta\":{tag}}}")));
+            let params = format!("{{\"_meta\":{tag}}}");
+            while let Some(changed) = changes.next().await {
+                for notification in changed.and(honoured).notifications(&params) {
+                    yield Ok(notification);
                 }
             }
             yield Ok(Message::success(&id, &format!("{{\"resultType\":\"complete\",\"_meta\":{tag}}}")));
         })
     }
+}
+
+/// The members of a `SubscriptionFilter` that ask for changes of lists.
+const TOOLS: &str = "toolsListChanged";
+const PROMPTS: &str = "promptsListChanged";
+const RESOURCES: &str = "resourcesListChanged";
+
+/// The lists whose changes a client wants to be told.
+fn wishes(filter: &RawObject<'_>) -> Changed {
+    let wanted = |key| filter.get(key) == Ok(Some("true"));
+    Changed {
+        tools: wanted(TOOLS),
+        prompts: wanted(PROMPTS),
+        resources: wanted(RESOURCES),
+    }
+}
+
+/// The `SubscriptionFilter` of these lists.
+fn filter(lists: Changed) -> Value {
+    let members = [
+        (lists.tools, TOOLS),
+        (lists.prompts, PROMPTS),
+        (lists.resources, RESOURCES),
+    ];
+    members
+        .into_iter()
+        .filter(|(wanted, _)| *wanted)
+        .map(|(_, key)| (key.to_owned(), Value::Bool(true)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }

@@ -13,12 +13,22 @@ pub const PING: &str = "ping";
 pub const TOOLS_LIST: &str = "tools/list";
 /// Calls a tool.
 pub const TOOLS_CALL: &str = "tools/call";
+/// Lists resources.
+pub const RESOURCES_LIST: &str = "resources/list";
+/// Lists resource templates.
+pub const TEMPLATES_LIST: &str = "resources/templates/list";
+/// Lists prompts.
+pub const PROMPTS_LIST: &str = "prompts/list";
 /// Opens a modern stream of change notifications.
 pub const LISTEN: &str = "subscriptions/listen";
 /// First message of a modern stream of change notifications.
 pub const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
 /// The list of tools is another one now.
 pub const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
+/// The list of prompts is another one now.
+pub const PROMPTS_CHANGED: &str = "notifications/prompts/list_changed";
+/// The list of resources, or that of resource templates, is another one now.
+pub const RESOURCES_CHANGED: &str = "notifications/resources/list_changed";
 /// A request is no longer wanted.
 pub const CANCELLED: &str = "notifications/cancelled";
 /// How far a request has come.
