@@ -9,10 +9,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tracing::debug;
 
-use super::{BackendError, CancelReason, http::HttpLink, link::Link};
+use super::{BackendError, http::HttpLink, link::Link};
 use crate::{
     config::EraSetting,
-    protocol::{Era, Id, Message, Revision, error, header as mcp, meta, method},
+    protocol::{Abilities, Era, Id, Message, Revision, error, header as mcp, meta, method},
 };
 
 /// How long a process may leave the probe unanswered before `initialize` is
@@ -158,11 +158,12 @@ fn legacy_among(supported: &[String]) -> Result<Verdict, BackendError> {
 /// Opens a legacy session.
 async fn initialize(link: &Link) -> Result<Handshake, BackendError> {
     let mut wanted = Revision::NEWEST_LEGACY;
+    let abilities: Value = serde_json::from_str(Abilities::SHARED).unwrap_or_default();
     let result = loop {
         link.set_revision(None);
         let params = json!({
             "protocolVersion": wanted.as_str(),
-            "capabilities": {},
+            "capabilities": abilities,
             "clientInfo": meta::implementation(),
         });
         match ask(link, method::INITIALIZE, &params, None).await {
@@ -245,7 +246,7 @@ async fn ask(
         headers.insert(mcp::METHOD, value);
     }
     let response = link
-        .request(id, &message, headers, CancelReason::default())
+        .request(id, &message, headers, None)
         .response()
         .await
         .map_err(Asked::Failed)?;

@@ -90,23 +90,24 @@ impl Link {
     }
 
     /// Sends a request that carries `id`, also as its progress token. `headers`
-    /// are the `Mcp-*` headers of a modern request, which only HTTP carries;
-    /// `reason` is told if the exchange is dropped.
+    /// are the `Mcp-*` headers of a modern request, which only HTTP carries.
+    /// `client` says why its client cancels it, if it is made for one; only in
+    /// the course of such a request may the backend ask something.
     pub(crate) fn request(
         &self,
         id: u64,
         message: &Message,
         headers: HeaderMap,
-        reason: CancelReason,
+        client: Option<CancelReason>,
     ) -> Exchange {
         match self {
-            Self::Command(link) => link.pipe.request(id, message, reason),
-            Self::Http(link) => link.request(id, message, headers, reason),
+            Self::Command(link) => link.pipe.request(id, message, client),
+            Self::Http(link) => link.request(id, message, headers, client),
         }
     }
 
-    /// Sends a notification.
-    pub(super) async fn send(&self, message: &Message) -> Result<(), BackendError> {
+    /// Sends a notification or a response.
+    pub(crate) async fn send(&self, message: &Message) -> Result<(), BackendError> {
         match self {
             Self::Command(link) => link.pipe.send(message).await,
             Self::Http(link) => link.send(message).await,

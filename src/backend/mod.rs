@@ -17,6 +17,7 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
+mod calls;
 mod cancel;
 pub mod command;
 mod error;
@@ -25,6 +26,7 @@ mod handshake;
 mod http;
 mod inventory;
 mod link;
+mod mailbox;
 mod state;
 mod supervisor;
 mod unasked;
@@ -38,7 +40,7 @@ pub(crate) use link::Link;
 use link::Way;
 pub(crate) use state::{Down, State};
 pub(crate) use supervisor::Observer;
-use unasked::{Unasked, refuse};
+use unasked::Unasked;
 use unit::Size;
 
 use crate::{

@@ -327,7 +327,8 @@ impl Connection {
     fn listen(&self) -> Option<AbortOnDrop> {
         let revision = self.revision;
         let task = match &self.link {
-            _ if !self.tools_changed => return None,
+            // A legacy server may ask on this stream, whatever it offers.
+            _ if !self.tools_changed && revision.era() == Era::Modern => return None,
             Link::Http(link) => tokio::spawn(http::listen(Arc::clone(link), revision)),
             Link::Command(link) if revision.era() == Era::Modern => {
                 tokio::spawn(command::listen(Arc::clone(&link.pipe), revision))

@@ -1,6 +1,6 @@
 //! What a backend says or asks outside of any request's exchange.
 
-use crate::protocol::{Message, RpcError, error::METHOD_NOT_FOUND, method};
+use crate::protocol::{Message, RpcError, error::UNAVAILABLE, method};
 
 /// A message that belongs to no call.
 #[derive(Debug)]
@@ -12,20 +12,17 @@ pub(crate) enum Unasked {
     Stale,
 }
 
-/// The answer to a request of a backend. A ping is answered; all else needs
-/// capabilities that mcpmux does not declare, so a backend that asks is told so.
-pub(crate) fn refuse(request: &Message) -> Message {
-    match (request.id(), request.method()) {
-        (Some(id), Some(method::PING)) => Message::success(id, "{}"),
-        (id, asked) => Message::failure(
-            id,
-            &RpcError::new(
-                METHOD_NOT_FOUND,
-                format!(
-                    "Method not found: {} (mcpmux declares no such capability)",
-                    asked.unwrap_or_default()
-                ),
-            ),
-        ),
-    }
+/// The answer to a request of a backend that mcpmux gives itself: a ping's.
+pub(crate) fn answer(request: &Message) -> Option<Message> {
+    let id = request
+        .id()
+        .filter(|_| request.method() == Some(method::PING))?;
+    Some(Message::success(id, "{}"))
+}
+
+/// The answer to a request of a backend that reaches no client, and `why`.
+pub(crate) fn refuse(request: &Message, why: &str) -> Message {
+    let asked = request.method().unwrap_or_default();
+    let error = RpcError::new(UNAVAILABLE, format!("{asked} reaches no client: {why}"));
+    Message::failure(request.id(), &error)
 }

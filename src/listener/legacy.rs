@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tracing::debug;
 
 use super::{
     body::Reply,
@@ -16,9 +17,9 @@ use super::{
 };
 use crate::{
     backend::{BackendError, Exchange},
-    mux::{Caller, Mux},
+    mux::{Caller, Introduction, Mux},
     protocol::{
-        Era, Kind, Message, Revision, RpcError,
+        Abilities, Era, Id, Kind, Level, Message, Revision, RpcError,
         error::{INTERNAL_ERROR, INVALID_PARAMS},
         header as mcp, method,
     },
@@ -30,6 +31,7 @@ use crate::{
 struct Wanted {
     protocol_version: String,
     client_info: Option<Box<RawValue>>,
+    capabilities: Option<Box<RawValue>>,
 }
 
 /// Answers one message of a legacy client.
@@ -48,28 +50,44 @@ pub(super) async fn answer(
     };
     match message.kind() {
         Kind::Request { .. } => {
-            let exchange = serve(&endpoint.mux, &session, message);
+            let exchange = serve(&endpoint.mux, &session, message, stream);
             Rendering::new(exchange, Era::Legacy).respond(stream).await
         }
         Kind::Notification { .. } => {
             notified(&session, &message);
             empty(StatusCode::ACCEPTED)
         }
-        // mcpmux has asked this client nothing.
-        Kind::Response { .. } => empty(StatusCode::ACCEPTED),
+        Kind::Response { .. } => {
+            if !session.voice.answer(message) {
+                debug!("a client answers what it is not being asked any more");
+            }
+            empty(StatusCode::ACCEPTED)
+        }
     }
 }
 
-/// Serves a request within its session, where it can be cancelled.
-pub(super) fn serve(mux: &Arc<Mux>, session: &Arc<Session>, message: Message) -> Exchange {
+/// Serves a request within its session, where it can be cancelled; the client
+/// can be asked in its course if its answer is a stream.
+pub(super) fn serve(
+    mux: &Arc<Mux>,
+    session: &Arc<Session>,
+    message: Message,
+    stream: bool,
+) -> Exchange {
     let Some(id) = message.id().cloned() else {
         return Exchange::ready(Err(BackendError::NoResponse));
     };
+    if message.method() == Some(method::SET_LEVEL) {
+        return Exchange::ready(Ok(set_level(session, &id, &message)));
+    }
     let place = session.enter(id);
-    let caller = Caller {
+    let mut caller = Caller {
         reason: place.regret.reason.clone(),
         ..session.caller()
     };
+    if !stream {
+        caller.voice = None;
+    }
     let mut exchange = mux.request(caller, message);
     Exchange::new(async_stream::stream! {
         loop {
@@ -86,6 +104,16 @@ pub(super) fn serve(mux: &Arc<Mux>, session: &Arc<Session>, message: Message) ->
             }
         }
     })
+}
+
+/// Takes in the level of log messages that a client wants.
+pub(super) fn set_level(session: &Session, id: &Id, message: &Message) -> Message {
+    let Some(level) = Level::of(message) else {
+        let error = RpcError::new(INVALID_PARAMS, "Invalid params: no such \"level\"");
+        return Message::failure(Some(id), &error);
+    };
+    session.set_level(level);
+    Message::success(id, "{}")
 }
 
 /// Takes in a notification of a client.
@@ -112,7 +140,11 @@ pub(super) fn open(mux: &Mux, message: &Message) -> Result<(Session, Message), R
         .id()
         .cloned()
         .ok_or_else(|| RpcError::new(INTERNAL_ERROR, "no id"))?;
-    let session = Session::new(revision, wanted.client_info.map(Arc::from), mux.versions());
+    let introduction = Introduction {
+        info: wanted.client_info,
+        abilities: Abilities::new(wanted.capabilities.as_deref().map(RawValue::get)),
+    };
+    let session = Session::new(revision, introduction, mux.versions());
     Ok((
         session,
         Message::success(&id, &mux.initialize(revision).to_string()),

@@ -7,8 +7,7 @@ use http::{HeaderMap, HeaderName, StatusCode};
 use serde_json::json;
 
 use crate::{
-    backend::CancelReason,
-    mux::Caller,
+    mux::{Caller, named_by},
     protocol::{
         Era, Message, RawObject, Revision, RpcError,
         error::{
@@ -16,7 +15,7 @@ use crate::{
             UNSUPPORTED_VERSION,
         },
         header::{self, Said},
-        meta, method,
+        meta,
     },
 };
 
@@ -77,10 +76,8 @@ pub(super) fn check(message: &Message, headers: Option<HeaderMap>) -> Result<Cal
         return Err(missing(meta::CLIENT_CAPABILITIES));
     }
     Ok(Caller {
-        revision,
-        client_info: None,
         headers,
-        reason: CancelReason::default(),
+        ..Caller::of(revision)
     })
 }
 
@@ -95,15 +92,6 @@ pub(super) fn unsupported(requested: &str) -> RpcError {
         format!("Unsupported protocol version: {requested}"),
     )
     .with_data(json!({ "supported": supported, "requested": requested }))
-}
-
-/// The parameter that `Mcp-Name` mirrors.
-fn named_by(method: &str) -> Option<&'static str> {
-    match method {
-        method::TOOLS_CALL | "prompts/get" => Some("name"),
-        "resources/read" => Some("uri"),
-        _ => None,
-    }
 }
 
 fn mirrors(headers: &HeaderMap, name: &HeaderName, body: Option<&str>) -> Result<(), Refusal> {

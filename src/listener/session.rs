@@ -10,14 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use super::regret::{Cancelled, Regret};
 use crate::{
-    mux::{Caller, Versions},
-    protocol::{Id, Revision},
+    mux::{Caller, Introduction, Versions, Voice},
+    protocol::{Id, Level, Revision},
 };
 
 /// The most sessions kept; beyond, the one unused for longest makes room.
@@ -34,7 +33,11 @@ const SWEEP: Duration = Duration::from_secs(60);
 pub(super) struct Session {
     /// The revision agreed upon.
     pub(super) revision: Revision,
-    client_info: Option<Arc<RawValue>>,
+    introduction: Arc<Introduction>,
+    /// Where the client's answers go to what it is asked.
+    pub(super) voice: Arc<Voice>,
+    /// The lowest level of log messages that it wants.
+    level: Mutex<Option<Level>>,
     /// The lists that the client was last told of.
     seen: Mutex<Versions>,
     /// Seconds after the table's birth.
@@ -49,14 +52,12 @@ pub(super) struct Session {
 
 impl Session {
     /// A session that begins with the lists `seen`.
-    pub(super) fn new(
-        revision: Revision,
-        client_info: Option<Arc<RawValue>>,
-        seen: Versions,
-    ) -> Self {
+    pub(super) fn new(revision: Revision, introduction: Introduction, seen: Versions) -> Self {
         Self {
             revision,
-            client_info,
+            introduction: Arc::new(introduction),
+            voice: Arc::default(),
+            level: Mutex::default(),
             seen: Mutex::new(seen),
             used: AtomicU64::new(0),
             streams: AtomicUsize::new(0),
@@ -76,12 +77,19 @@ impl Session {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
     }
 
-    /// The client behind it.
+    /// The client behind it, which can be asked.
     pub(super) fn caller(&self) -> Caller {
         Caller {
-            client_info: self.client_info.clone(),
+            introduction: Some(Arc::clone(&self.introduction)),
+            voice: Some(Arc::clone(&self.voice)),
+            level: *self.level.lock().unwrap_or_else(PoisonError::into_inner),
             ..Caller::of(self.revision)
         }
+    }
+
+    /// From now on the client wants log messages of `level` and above.
+    pub(super) fn set_level(&self, level: Level) {
+        *self.level.lock().unwrap_or_else(PoisonError::into_inner) = Some(level);
     }
 
     /// Enters a request under its id, until the returned place is left.
@@ -267,7 +275,11 @@ mod tests {
     use super::*;
 
     fn session() -> Session {
-        Session::new(Revision::NEWEST_LEGACY, None, Versions::default())
+        let introduction = Introduction {
+            info: None,
+            abilities: crate::protocol::Abilities::new(None),
+        };
+        Session::new(Revision::NEWEST_LEGACY, introduction, Versions::default())
     }
 
     #[test]

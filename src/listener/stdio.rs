@@ -18,11 +18,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     legacy, modern,
     regret::{Cancelled, Regret},
+    session::Session,
 };
 use crate::{
     mux::{Caller, Mux},
     protocol::{
-        Id, Kind, Message, RpcError,
+        Era, Id, Kind, Message, RpcError,
         error::{INVALID_REQUEST, UNAVAILABLE},
         frame::{Line, Lines, one_line},
         method,
@@ -39,7 +40,7 @@ const OUTBOX: usize = 256;
 struct Client {
     mux: Arc<Mux>,
     outbox: mpsc::Sender<Bytes>,
-    legacy: Mutex<Option<Caller>>,
+    legacy: Mutex<Option<Arc<Session>>>,
     calls: Mutex<HashMap<Id, Regret>>,
     tasks: TaskTracker,
     gone: CancellationToken,
@@ -114,6 +115,13 @@ impl Client {
         match message.kind() {
             Kind::Request { id, method } => match self.caller(&message, method) {
                 Ok(None) => self.initialize(&message).await,
+                Ok(Some(caller))
+                    if caller.era() == Era::Legacy && method.as_ref() == method::SET_LEVEL =>
+                {
+                    if let Some(session) = self.session() {
+                        self.send(&legacy::set_level(&session, id, &message)).await;
+                    }
+                }
                 Ok(Some(caller)) => self.start(id.clone(), caller, message).await,
                 Err(error) => self.send(&Message::failure(Some(id), &error)).await,
             },
@@ -128,8 +136,11 @@ impl Client {
                 method::INITIALIZED => self.tell_changes(),
                 _ => {}
             },
-            // mcpmux has asked this client nothing.
-            Kind::Response { .. } => {}
+            Kind::Response { .. } => {
+                if let Some(session) = self.session() {
+                    session.voice.answer(message);
+                }
+            }
         }
     }
 
@@ -138,13 +149,8 @@ impl Client {
         if method == method::INITIALIZE {
             return Ok(None);
         }
-        let session = self
-            .legacy
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        match session {
-            Some(caller) if modern::declared(message).is_none() => Ok(Some(caller)),
+        match self.session() {
+            Some(session) if modern::declared(message).is_none() => Ok(Some(session.caller())),
             None if method == method::PING => {
                 Ok(Some(Caller::of(crate::protocol::Revision::NEWEST_LEGACY)))
             }
@@ -154,11 +160,17 @@ impl Client {
         }
     }
 
+    /// What a legacy client has opened.
+    fn session(&self) -> Option<Arc<Session>> {
+        let session = self.legacy.lock().unwrap_or_else(PoisonError::into_inner);
+        session.clone()
+    }
+
     async fn initialize(&self, message: &Message) {
         let answer = match legacy::open(&self.mux, message) {
             Ok((session, result)) => {
                 *self.legacy.lock().unwrap_or_else(PoisonError::into_inner) =
-                    Some(session.caller());
+                    Some(Arc::new(session));
                 result
             }
             Err(error) => Message::failure(message.id(), &error),

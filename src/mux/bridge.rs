@@ -9,7 +9,7 @@ use serde_json::json;
 use super::Caller;
 use crate::protocol::{
     Era, Kind, Message, RawObject, Revision, RpcError,
-    error::{INTERNAL_ERROR, INVALID_PARAMS},
+    error::{self, INTERNAL_ERROR, INVALID_PARAMS, RESOURCE_NOT_FOUND},
     meta,
     raw::{RawError, encode_str},
 };
@@ -38,6 +38,16 @@ impl Bridge {
         Self { client, backend }
     }
 
+    /// From a modern client to a legacy backend.
+    pub(super) fn leaves_modern(self) -> bool {
+        self.client == Era::Modern && self.backend.era() == Era::Legacy
+    }
+
+    /// From a legacy client to a modern backend.
+    pub(super) fn leaves_legacy(self) -> bool {
+        self.client == Era::Legacy && self.backend.era() == Era::Modern
+    }
+
     /// A request's `_meta` as the backend is to see it: with `progress` as its
     /// token if it has one, and in the backend's era.
     pub(super) fn request_meta(
@@ -60,14 +70,23 @@ impl Bridge {
         match (self.client, self.backend.era()) {
             (Era::Modern, Era::Legacy) => edit.remove_if(meta::is_request_field),
             (Era::Legacy, Era::Modern) => {
-                let info = caller.client_info.as_ref().map_or_else(
+                let introduction = caller.introduction.as_deref();
+                let info = introduction.and_then(|client| client.info.as_deref());
+                let info = info.map_or_else(
                     || Cow::Owned(meta::implementation().to_string()),
                     |info| Cow::Borrowed(info.get()),
                 );
+                // What a client cannot be asked in this request it must not be.
+                let abilities = introduction.filter(|_| caller.voice.is_some());
+                let abilities = abilities.map_or("{}", |client| client.abilities.as_str());
                 let set = edit
                     .set(meta::PROTOCOL_VERSION, encode_str(self.backend.as_str()))
                     .and_then(|()| edit.set(meta::CLIENT_INFO, info))
-                    .and_then(|()| edit.set(meta::CLIENT_CAPABILITIES, "{}"));
+                    .and_then(|()| edit.set(meta::CLIENT_CAPABILITIES, abilities))
+                    .and_then(|()| match caller.level {
+                        Some(level) => edit.set(meta::LOG_LEVEL, encode_str(level.as_str())),
+                        None => Ok(()),
+                    });
                 set.map_err(|error| bad_meta(&error))?;
             }
             _ => {}
@@ -86,12 +105,14 @@ impl Bridge {
 
     /// A response of `backend` as the client is to see it.
     pub(super) fn response(self, backend: &str, message: Message) -> Message {
-        if !matches!(message.kind(), Kind::Response { failed: false, .. }) {
-            return message;
-        }
+        let failed = match message.kind() {
+            Kind::Response { failed, .. } => *failed,
+            _ => return message,
+        };
         match (self.client, self.backend.era()) {
+            (Era::Modern, Era::Legacy) if failed => with_modern_code(message),
             (Era::Modern, Era::Legacy) => with_result_type(message),
-            (Era::Legacy, Era::Modern) => without_result_type(backend, message),
+            (Era::Legacy, Era::Modern) if !failed => without_modern_fields(backend, message),
             _ => message,
         }
     }
@@ -101,31 +122,48 @@ fn bad_meta(error: &RawError) -> RpcError {
     RpcError::new(INVALID_PARAMS, format!("Invalid params: _meta: {error}"))
 }
 
-/// A modern result says what kind it is.
+/// A modern client knows no code of its own for a resource that is not there.
+fn with_modern_code(message: Message) -> Message {
+    if error::code_of(&message) != Some(RESOURCE_NOT_FOUND) {
+        return message;
+    }
+    let Some(Ok(object)) = message.payload().map(RawObject::parse) else {
+        return message;
+    };
+    let mut edit = object.edit();
+    let _ = edit.set("code", INVALID_PARAMS.to_string());
+    message.rewritten(None, Some(&edit.finish()))
+}
+
+/// A modern result says what kind it is, and a resource's how long it holds.
 fn with_result_type(message: Message) -> Message {
     let Some(Ok(object)) = message.payload().map(RawObject::parse) else {
         return message;
     };
-    if !matches!(object.get("resultType"), Ok(None)) {
+    let absent = |key: &str| matches!(object.get(key), Ok(None));
+    let mut edit = object.edit();
+    if absent("resultType") {
+        let _ = edit.set("resultType", "\"complete\"");
+    }
+    if !absent("contents") && absent("ttlMs") && absent("cacheScope") {
+        let _ = edit.set("ttlMs", "0");
+        let _ = edit.set("cacheScope", "\"private\"");
+    }
+    if edit.is_empty() {
         return message;
     }
-    let mut edit = object.edit();
-    let _ = edit.set("resultType", "\"complete\"");
     message.rewritten(None, Some(&edit.finish()))
 }
 
-/// A legacy result knows one kind only.
-fn without_result_type(backend: &str, message: Message) -> Message {
+/// A legacy result knows one kind only, holds for no time that is told, and
+/// its structured content is an object.
+fn without_modern_fields(backend: &str, message: Message) -> Message {
     let Some(Ok(object)) = message.payload().map(RawObject::parse) else {
         return message;
     };
     match object.get_str("resultType") {
-        Ok(None) => message,
-        Ok(Some(kind)) if kind == "complete" => {
-            let mut edit = object.edit();
-            edit.remove_if(|key| key == "resultType");
-            message.rewritten(None, Some(&edit.finish()))
-        }
+        Ok(None) => return message,
+        Ok(Some(kind)) if kind == "complete" => {}
         kind => {
             let kind = kind.ok().flatten().unwrap_or_default();
             let error = RpcError::new(
@@ -134,12 +172,39 @@ fn without_result_type(backend: &str, message: Message) -> Message {
                     "backend {backend:?}: it answered with a {kind:?} result, which this client's revision has no form for"
                 ),
             );
-            Message::failure(
+            return Message::failure(
                 message.id(),
                 &error.with_data(json!({ "resultType": kind })),
-            )
+            );
         }
     }
+    let own = |key: &str| object.get(key).ok().flatten();
+    let resource = own("contents").is_some();
+    let unstructured = own("structuredContent").filter(|content| !content.starts_with('{'));
+    let meta = own("_meta").and_then(|meta| RawObject::parse(meta).ok());
+    let mut edit = object.edit();
+    edit.remove_if(|key| {
+        key == "resultType"
+            || (resource && matches!(key, "ttlMs" | "cacheScope"))
+            || (key == "structuredContent" && unstructured.is_some())
+    });
+    if let (Some(value), Some("[]") | None) = (unstructured, own("content")) {
+        let text = encode_str(value);
+        let _ = edit.set(
+            "content",
+            format!("[{{\"type\":\"text\",\"text\":{text}}}]"),
+        );
+    }
+    if let Some(meta) = &meta {
+        let mut kept = meta.edit();
+        kept.remove_if(|key| key == meta::SERVER_INFO);
+        match meta.members() {
+            [only] if only.key() == meta::SERVER_INFO => edit.remove_if(|key| key == "_meta"),
+            _ if kept.is_empty() => {}
+            _ => drop(edit.set("_meta", kept.finish())),
+        }
+    }
+    message.rewritten(None, Some(&edit.finish()))
 }
 
 #[cfg(test)]

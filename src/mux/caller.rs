@@ -5,9 +5,10 @@ use std::sync::Arc;
 use http::HeaderMap;
 use serde_json::value::RawValue;
 
+use super::Voice;
 use crate::{
     backend::CancelReason,
-    protocol::{Era, Revision},
+    protocol::{Abilities, Era, Level, Revision},
 };
 
 /// The client behind a request.
@@ -15,9 +16,13 @@ use crate::{
 pub struct Caller {
     /// The revision it speaks.
     pub revision: Revision,
-    /// What a legacy client said it is when it initialized (an
-    /// `Implementation`, JSON text).
-    pub client_info: Option<Arc<RawValue>>,
+    /// What a legacy client said of itself when it initialized.
+    pub introduction: Option<Arc<Introduction>>,
+    /// How a legacy client can be asked in the course of the request; `None`
+    /// where its answer has no room for questions.
+    pub voice: Option<Arc<Voice>>,
+    /// The lowest level of log messages that a legacy client wants, if it said.
+    pub level: Option<Level>,
     /// The headers of a modern request over HTTP, to be held against its body;
     /// `None` where the transport has no headers.
     pub headers: Option<HeaderMap>,
@@ -25,12 +30,23 @@ pub struct Caller {
     pub reason: CancelReason,
 }
 
+/// What a client says of itself once: in `initialize`.
+#[derive(Debug)]
+pub struct Introduction {
+    /// What it is (an `Implementation`, JSON text).
+    pub info: Option<Box<RawValue>>,
+    /// What it can be asked.
+    pub abilities: Abilities,
+}
+
 impl Caller {
     /// A client of `revision` of which nothing else is known.
     pub fn of(revision: Revision) -> Self {
         Self {
             revision,
-            client_info: None,
+            introduction: None,
+            voice: None,
+            level: None,
             headers: None,
             reason: CancelReason::default(),
         }

@@ -22,14 +22,23 @@ use tracing::warn;
 mod bridge;
 mod caller;
 mod catalog;
+mod handle;
+mod leg;
+mod params;
+mod parking;
+mod questions;
 mod relay;
+mod rounds;
 mod subscription;
+mod target;
 mod version;
+mod voice;
 
-pub use caller::Caller;
+pub use caller::{Caller, Introduction};
 pub(crate) use catalog::Catalog;
 pub use catalog::Shown;
 pub(crate) use version::{Changed, Versions};
+pub use voice::Voice;
 
 use crate::{
     backend::{Backend, Exchange, Observer, State},
@@ -39,6 +48,8 @@ use crate::{
     },
 };
 use catalog::{Share, instructions};
+use parking::Parking;
+pub(crate) use target::named_by;
 
 /// How long after the start a list waits for backends that have neither come up
 /// nor failed. Whatever comes later is told by a notification.
@@ -60,6 +71,8 @@ pub struct Mux {
     closing: CancellationToken,
     /// Calls that may be in flight at once.
     places: Arc<Semaphore>,
+    /// Calls that wait for their clients' answers.
+    parking: Parking,
     /// Backends end.
     stopping: CancellationToken,
     supervisors: Mutex<JoinSet<()>>,
@@ -82,6 +95,7 @@ impl Mux {
             settled: AtomicBool::new(false),
             closing: CancellationToken::new(),
             places: Arc::new(Semaphore::new(MAX_CALLS)),
+            parking: Parking::new(),
             stopping: CancellationToken::new(),
             supervisors: Mutex::default(),
         });
@@ -136,6 +150,7 @@ impl Mux {
     /// Ends every backend and waits until they are gone.
     pub async fn stop(&self) {
         self.closing.cancel();
+        self.parking.clear();
         self.stopping.cancel();
         let mut supervisors = std::mem::take(
             &mut *self
@@ -238,7 +253,7 @@ impl Mux {
             return Exchange::ready(Err(crate::backend::BackendError::NoResponse));
         };
         match (message.method().unwrap_or_default(), caller.era()) {
-            (method::TOOLS_CALL, _) => self.call(caller, message),
+            (method::TOOLS_CALL, _) => self.relay(caller, message),
             (method::TOOLS_LIST, era) => self.list(era, id, &message),
             (method::DISCOVER, Era::Modern) => self.discover(&id),
             (method::LISTEN, Era::Modern) => self.listen(&message),
@@ -273,7 +288,7 @@ impl Mux {
     fn discover(&self, id: &Id) -> Exchange {
         let result = json!({
             "resultType": "complete",
-            "supportedVersions": relay::revisions(),
+            "supportedVersions": Revision::ALL.map(Revision::as_str),
             "capabilities": capabilities(),
             "instructions": instructions(&self.backends),
             "ttlMs": 0,

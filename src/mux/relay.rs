@@ -1,114 +1,98 @@
-//! A tool call on its way to its owner and back: name, id and progress token
-//! rewritten, all else as it came.
+//! A client's request on its way to a backend and back: what the backend tells
+//! and asks in its course, in the client's words and era, and at last its
+//! response, which nothing follows.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque, future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration,
+};
 
-use http::{HeaderMap, HeaderValue};
-use tokio::time::{Instant, timeout_at};
+use futures_core::Stream;
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, timeout_at},
+};
 use tracing::{debug, info};
 
 use super::{
     Caller, Mux,
-    bridge::{Bridge, MetaChange},
-    catalog::Route,
+    leg::{Inputs, Leg},
+    params,
+    questions::{Asked, Purpose},
+    rounds::Round,
+    target::Target,
 };
 use crate::{
-    backend::{Backend, BackendError, Connection, Exchange},
-    config::Namespace,
+    backend::{BackendError, Exchange, Item},
     protocol::{
-        Era, Id, Kind, Message, RawObject, Revision, RpcError,
-        error::{HEADER_MISMATCH, INVALID_PARAMS, UNAVAILABLE},
-        header, meta, method, name,
-        raw::encode_str,
+        Abilities, Era, Id, Kind, Level, Message, RawObject, RpcError,
+        error::{self, HEADER_MISMATCH, INVALID_PARAMS, RESOURCE_NOT_FOUND, UNAVAILABLE},
+        meta, method,
     },
 };
 
-/// A call that has been read: whose it is, and what must be changed in it.
-struct Call {
-    route: Route,
-    id: Id,
+/// A request that is being relayed.
+pub(super) struct Relay {
+    pub(super) caller: Caller,
+    pub(super) request: Message,
+    pub(super) id: Id,
     /// The client's progress token, JSON text.
     token: Option<String>,
+    /// The lowest level of log messages that the client wants.
+    level: Option<Level>,
+    /// Who may answer; the first one is being asked.
+    targets: VecDeque<Target>,
+    pub(super) leg: Leg,
+    clock: Clock,
+    may_relist: bool,
+    /// What the legacy client is being asked.
+    pub(super) asked: Vec<Asked>,
+    /// What the modern client is to be asked.
+    pub(super) unasked: Vec<(String, Message)>,
+    pub(super) round: Option<Round>,
+    pub(super) rounds: u32,
+    /// Messages for the client that go out before anything else.
+    pub(super) out: VecDeque<Message>,
+    _place: OwnedSemaphorePermit,
+}
+
+/// The next thing that a client gets.
+pub(super) enum Step {
+    /// Something in the course of the request.
+    Say(Message),
+    /// The response.
+    End(Message),
+    /// The client must be asked, and this is to wait until it has answered.
+    Park,
+}
+
+/// What a relay waits for.
+enum Event {
+    Heard(Option<Item>),
+    Answered(usize, Option<Message>),
 }
 
 impl Mux {
-    /// Calls a tool.
-    pub(super) fn call(self: &Arc<Self>, caller: Caller, request: Message) -> Exchange {
+    /// Relays a request to whom it is for.
+    pub(super) fn relay(self: &Arc<Self>, caller: Caller, request: Message) -> Exchange {
         let mux = Arc::clone(self);
         Exchange::new(async_stream::stream! {
             let Some(id) = request.id().cloned() else { return };
-            let Ok(_place) = Arc::clone(&mux.places).try_acquire_owned() else {
-                let error = RpcError::new(UNAVAILABLE, "too many calls in flight");
-                yield Ok(Message::failure(Some(&id), &error));
-                return;
-            };
-            let found = match params(&request) {
-                Ok(params) => mux.find(&params, &id).await.map(|call| (params, call)),
-                Err(error) => Err(error),
-            };
-            let (params, mut call) = match found {
-                Ok(found) => found,
-                Err(error) => {
-                    yield Ok(Message::failure(Some(&id), &error));
+            let mut relay = match mux.begin(caller, request, &id).await {
+                Ok(relay) => relay,
+                Err(refusal) => {
+                    yield Ok(refusal);
                     return;
                 }
             };
-            let backend = Arc::clone(&call.route.backend);
-            let settings = backend.settings();
-            let begun = Instant::now();
-            let limit = begun + settings.max_timeout.max(settings.timeout);
-            let mut deadline = begun + settings.timeout;
-            let (mut exchange, mut bridge) = match call.send(&caller, &request, &params, settings.timeout).await {
-                Ok(sent) => sent,
-                Err(error) => {
-                    yield Ok(Message::failure(Some(&id), &error));
-                    return;
-                }
-            };
-            let mut may_relist = true;
             loop {
-                let item = match timeout_at(deadline, exchange.next()).await {
-                    Ok(Some(item)) => item,
-                    Ok(None) => Err(BackendError::NoResponse),
-                    Err(_) if deadline == limit && limit > begun + settings.timeout => {
-                        Err(BackendError::TimedOut { limit: settings.max_timeout, key: "max_timeout" })
-                    }
-                    Err(_) => Err(BackendError::TimedOut { limit: settings.timeout, key: "timeout" }),
-                };
-                match item {
-                    // The backend wants other headers than its list asked for.
-                    Ok(message) if is_header_mismatch(&message) && std::mem::take(&mut may_relist) => {
-                        let relisted = backend.relisted(&call.route.tool.name);
-                        let again = match timeout_at(deadline, relisted).await {
-                            Ok(Some(tool)) if tool != call.route.tool => {
-                                call.route.tool = tool;
-                                call.send(&caller, &request, &params, settings.timeout).await.ok()
-                            }
-                            _ => None,
-                        };
-                        let Some(again) = again else {
-                            call.log(begun.elapsed(), None);
-                            yield Ok(message.rewritten(Some(&id), None));
-                            return;
-                        };
-                        (exchange, bridge) = again;
-                    }
-                    Ok(message) if matches!(message.kind(), Kind::Response { .. }) => {
-                        call.log(begun.elapsed(), None);
-                        yield Ok(bridge.response(backend.name(), message.rewritten(Some(&id), None)));
+                match relay.step().await {
+                    Step::Say(message) => yield Ok(message),
+                    Step::End(message) => {
+                        yield Ok(message);
                         return;
                     }
-                    Ok(message) => {
-                        if message.method() == Some(method::PROGRESS) {
-                            deadline = (Instant::now() + settings.timeout).min(limit);
-                        }
-                        if let Some(message) = call.notification(message) {
-                            yield Ok(message);
-                        }
-                    }
-                    Err(error) => {
-                        call.log(begun.elapsed(), Some(&error));
-                        yield Ok(Message::failure(Some(&id), &error.to_rpc(backend.name())));
+                    Step::Park => {
+                        yield Ok(mux.parking.park(relay));
                         return;
                     }
                 }
@@ -116,164 +100,292 @@ impl Mux {
         })
     }
 
-    /// Finds the owner of the tool that `params` name; waits for backends
-    /// that are still starting if it is unknown without them.
-    async fn find(&self, params: &RawObject<'_>, id: &Id) -> Result<Call, RpcError> {
-        let name = params
-            .get_str("name")
-            .map_err(|error| invalid(&error.to_string()))?
-            .ok_or_else(|| invalid("\"name\" must be a string"))?;
-        let token = token(params)?;
-        let found = |mux: &Self| {
-            let route = mux.catalog().route(&name).cloned()?;
-            Some(Call {
-                route,
-                id: id.clone(),
-                token: token.clone(),
-            })
+    /// Sends the request, or goes on with one that waited for its client's
+    /// answers. Error: the response that says why not.
+    async fn begin(
+        &self,
+        caller: Caller,
+        request: Message,
+        id: &Id,
+    ) -> Result<Box<Relay>, Message> {
+        let refused = |error: RpcError| Message::failure(Some(id), &error);
+        let place = Arc::clone(&self.places)
+            .try_acquire_owned()
+            .map_err(|_| refused(RpcError::new(UNAVAILABLE, "too many calls in flight")))?;
+        let params = params::of(&request).map_err(refused)?;
+        if caller.era() == Era::Modern
+            && let Some(mut parked) = self.parking.take(&request, &params)?
+        {
+            let token = params::token(&params).map_err(refused)?;
+            parked
+                .go_on(caller, &request, &params, token)
+                .map_err(refused)?;
+            return Ok(parked);
+        }
+        let token = params::token(&params).map_err(refused)?;
+        let targets = self.targets(&request, &params).await.map_err(refused)?;
+        let Some(target) = targets.front() else {
+            return Err(refused(RpcError::method_not_found(
+                request.method().unwrap_or_default(),
+            )));
         };
-        if let Some(call) = found(self) {
-            return Ok(call);
-        }
-        // Of a server that has never been up the tools are unknown, its name is not.
-        let owner = name::split(&name).and_then(|(server, _)| {
-            let prefixed = |backend: &&Arc<Backend>| {
-                backend.name() == server && backend.settings().namespace == Namespace::Prefix
-            };
-            self.backends().iter().find(prefixed)
-        });
-        match owner {
-            Some(owner) => {
-                let connected = owner.connection(owner.settings().timeout).await;
-                connected.map_err(|error| error.to_rpc(owner.name()))?;
-            }
-            None => self.settled().await,
-        }
-        if let Some(call) = found(self) {
-            return Ok(call);
-        }
-        Err(RpcError::new(
-            INVALID_PARAMS,
-            format!("Unknown tool: {name}"),
-        ))
+        let settings = target.backend.settings();
+        let clock = Clock::start(settings.timeout, settings.max_timeout);
+        let leg = send(target, &caller, &request, &params, None, clock.timeout)
+            .await
+            .map_err(refused)?;
+        let level = match caller.era() {
+            Era::Legacy => caller.level,
+            Era::Modern => Level::wanted(&params),
+        };
+        Ok(Box::new(Relay {
+            level,
+            token,
+            targets,
+            leg,
+            clock,
+            may_relist: true,
+            asked: Vec::new(),
+            unasked: Vec::new(),
+            round: None,
+            rounds: 0,
+            out: VecDeque::new(),
+            id: id.clone(),
+            request: request.clone(),
+            caller,
+            _place: place,
+        }))
     }
 }
 
-impl Call {
-    /// Sends the call to its owner.
-    async fn send(
-        &self,
-        caller: &Caller,
-        message: &Message,
-        params: &RawObject<'_>,
-        patience: Duration,
-    ) -> Result<(Exchange, Bridge), RpcError> {
-        let arguments = params
-            .get("arguments")
-            .map_err(|error| invalid(&error.to_string()))?;
-        self.check_headers(caller, arguments)?;
-        let backend = &self.route.backend;
-        let connection = backend.connection(patience).await.map_err(|error| {
-            self.log(Duration::ZERO, Some(&error));
-            error.to_rpc(backend.name())
-        })?;
-        let bridge = Bridge::new(caller.era(), connection.revision);
-        let number = connection.link.next_id();
-        let own_meta = params
-            .get("_meta")
-            .map_err(|error| invalid(&error.to_string()))?;
-        let new_meta = bridge.request_meta(own_meta, number, caller)?;
-        let mut edit = params.edit();
-        let mut edited = Ok(());
-        if params.get_str("name").ok().flatten().as_deref() != Some(&self.route.tool.name) {
-            edited = edit.set("name", encode_str(&self.route.tool.name));
-        }
-        match new_meta {
-            MetaChange::Keep => {}
-            MetaChange::Remove => edit.remove_if(|key| key == "_meta"),
-            MetaChange::Set(meta) => edited = edited.and_then(|()| edit.set("_meta", meta)),
-        }
-        edited.map_err(|error| invalid(&error.to_string()))?;
-        let payload = (!edit.is_empty()).then(|| edit.finish());
-        let outgoing = message.rewritten(Some(&Id::from(number)), payload.as_deref());
-        let headers = self.headers(&connection, caller, arguments);
-        Ok((
-            connection
-                .link
-                .request(number, &outgoing, headers, caller.reason.clone()),
-            bridge,
-        ))
-    }
-
-    /// Holds the client's mirrored parameters against its body.
-    fn check_headers(&self, caller: &Caller, arguments: Option<&str>) -> Result<(), RpcError> {
-        let Some(headers) = &caller.headers else {
-            return Ok(());
-        };
-        for mirrored in &self.route.tool.param_headers {
-            if !mirrored.matches(headers.get(&mirrored.name), arguments.unwrap_or("{}")) {
-                return Err(RpcError::new(
-                    HEADER_MISMATCH,
-                    format!(
-                        "Header mismatch: {} does not say what the body says",
-                        mirrored.name
-                    ),
-                ));
+impl Relay {
+    /// Waits for the next thing that the client gets.
+    pub(super) async fn step(&mut self) -> Step {
+        loop {
+            if let Some(message) = self.out.pop_front() {
+                return match message.kind() {
+                    Kind::Response { .. } => Step::End(message),
+                    _ => Step::Say(message),
+                };
+            }
+            let event = if self.unasked.is_empty() {
+                timeout_at(self.clock.deadline, poll_fn(|cx| self.poll_event(cx))).await
+            } else {
+                // All that the backend asks at once is asked at once.
+                match poll_fn(|cx| Poll::Ready(self.poll_event(cx))).await {
+                    Poll::Ready(event) => Ok(event),
+                    Poll::Pending => return Step::Park,
+                }
+            };
+            match event {
+                Ok(Event::Heard(Some(Ok(message)))) => self.heard(message).await,
+                Ok(Event::Heard(Some(Err(error)))) => self.fail(&error),
+                Ok(Event::Heard(None)) => self.fail(&BackendError::NoResponse),
+                Ok(Event::Answered(index, answer)) => self.answered(index, answer).await,
+                Err(_) => self.fail(&self.clock.passed()),
             }
         }
+    }
+
+    fn poll_event(&mut self, cx: &mut std::task::Context<'_>) -> Poll<Event> {
+        for (index, asked) in self.asked.iter_mut().enumerate() {
+            if let Poll::Ready(answer) = asked.question.poll_answer(cx) {
+                return Poll::Ready(Event::Answered(index, answer));
+            }
+        }
+        // Between two rounds nothing is under way at the backend.
+        if self.round.is_some() {
+            return Poll::Pending;
+        }
+        Pin::new(&mut self.leg.exchange)
+            .poll_next(cx)
+            .map(Event::Heard)
+    }
+
+    /// Takes in a message of the backend.
+    async fn heard(&mut self, message: Message) {
+        match message.kind() {
+            Kind::Response { .. } => self.responded(message).await,
+            Kind::Request { .. } => self.ask(message),
+            Kind::Notification { method } => match method.as_ref() {
+                method::PROGRESS => {
+                    self.clock.extend();
+                    if let Some(message) = self.progress(&message) {
+                        self.out.push_back(message);
+                    }
+                }
+                method::LOG_MESSAGE if !self.wants(&message) => {}
+                method::CANCELLED => self.take_back(&message),
+                _ => self.out.push_back(message),
+            },
+        }
+    }
+
+    /// Takes in the response of the backend.
+    async fn responded(&mut self, response: Message) {
+        let code = error::code_of(&response);
+        if code == Some(HEADER_MISMATCH) && std::mem::take(&mut self.may_relist) {
+            // The backend wants other headers than its list asked for.
+            if self.relist().await {
+                return;
+            }
+        }
+        if matches!(code, Some(RESOURCE_NOT_FOUND | INVALID_PARAMS)) && self.targets.len() > 1 {
+            // Of several that might have it, this one does not.
+            self.targets.pop_front();
+            return match self.send(None).await {
+                Ok(()) => {}
+                Err(error) => self.end(Message::failure(None, &error)),
+            };
+        }
+        if self.leg.bridge.leaves_legacy() && self.begin_round(&response).await {
+            return;
+        }
+        let response = self.leg.bridge.response(self.backend(), response);
+        self.end(response);
+    }
+
+    /// Asks the backend for its tools anew and, if that shows another one, calls
+    /// it again; `false` if not.
+    async fn relist(&mut self) -> bool {
+        let Some(target) = self.targets.front_mut() else {
+            return false;
+        };
+        let Some(tool) = target.tool.clone() else {
+            return false;
+        };
+        let relisted = target.backend.relisted(&tool.name);
+        match timeout_at(self.clock.deadline, relisted).await {
+            Ok(Some(now)) if now != tool => target.tool = Some(now),
+            _ => return false,
+        }
+        self.send(None).await.is_ok()
+    }
+
+    /// Sends the request (again) to the target that is asked now.
+    pub(super) async fn send(&mut self, inputs: Option<&Inputs>) -> Result<(), RpcError> {
+        let Some(target) = self.targets.front() else {
+            return Err(RpcError::new(UNAVAILABLE, "nobody is left to ask"));
+        };
+        let params = params::of(&self.request)?;
+        let patience = self.clock.timeout;
+        self.leg = send(
+            target,
+            &self.caller,
+            &self.request,
+            &params,
+            inputs,
+            patience,
+        )
+        .await?;
+        self.clock.extend();
         Ok(())
     }
 
-    /// The `Mcp-*` headers of the call, where its owner wants them.
-    fn headers(
-        &self,
-        connection: &Connection,
-        caller: &Caller,
-        arguments: Option<&str>,
-    ) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        if connection.era() == Era::Legacy {
-            return headers;
+    /// Goes on for `request`, with which the client came back.
+    pub(super) fn resume(&mut self, caller: Caller, request: &Message, token: Option<String>) {
+        if let Some(id) = request.id() {
+            self.id = id.clone();
         }
-        // What an intermediary does not know it passes on.
-        for (name, value) in caller.headers.iter().flat_map(HeaderMap::iter) {
-            if name.as_str().starts_with(header::PARAM_PREFIX) {
-                headers.insert(name.clone(), value.clone());
-            }
-        }
-        headers.insert(header::METHOD, HeaderValue::from_static(method::TOOLS_CALL));
-        headers.insert(header::NAME, header::encode(&self.route.tool.name));
-        for mirrored in &self.route.tool.param_headers {
-            if let Some(value) = arguments.and_then(|arguments| mirrored.value(arguments)) {
-                headers.insert(mirrored.name.clone(), header::encode(&value));
-            }
-        }
-        headers
+        self.request = request.clone();
+        self.caller = caller;
+        self.token = token;
+        self.clock.extend();
     }
 
-    /// A notification of the owner as the client is to see it; `None` if it is
-    /// about a progress that the client did not ask for.
-    fn notification(&self, message: Message) -> Option<Message> {
-        if message.method() != Some(method::PROGRESS) {
-            return Some(message);
+    /// The response, for the client; after it there is nothing more to be asked.
+    pub(super) fn end(&mut self, response: Message) {
+        self.log(None);
+        self.withdraw_questions();
+        self.round = None;
+        self.unasked.clear();
+        self.out.push_back(response.rewritten(Some(&self.id), None));
+    }
+
+    fn fail(&mut self, error: &BackendError) {
+        self.log(Some(error));
+        self.withdraw_questions();
+        self.round = None;
+        self.unasked.clear();
+        let error = error.to_rpc(self.backend());
+        self.out.push_back(Message::failure(Some(&self.id), &error));
+    }
+
+    /// What the client can be asked.
+    pub(super) fn abilities(&self) -> Abilities {
+        if let Some(introduction) = &self.caller.introduction {
+            return introduction.abilities.clone();
         }
+        let own = params::of(&self.request).ok();
+        let meta = own
+            .as_ref()
+            .and_then(|params| RawObject::parse(params.get("_meta").ok()??).ok());
+        Abilities::new(
+            meta.as_ref()
+                .and_then(|meta| meta.get(meta::CLIENT_CAPABILITIES).ok().flatten()),
+        )
+    }
+
+    /// A person may take the time that the longest call may take.
+    pub(super) fn wait_for_client(&mut self) {
+        self.clock.deadline = self.clock.limit;
+    }
+
+    /// How long it may take in all.
+    pub(super) fn limit(&self) -> Instant {
+        self.clock.limit
+    }
+
+    /// The name of the backend that is being asked.
+    pub(super) fn backend(&self) -> &str {
+        let target = self.targets.front();
+        target.map_or("", |target| target.backend.name())
+    }
+
+    /// A progress notification with the client's own token; `None` if it asked
+    /// for none.
+    fn progress(&self, message: &Message) -> Option<Message> {
         let token = self.token.as_deref()?;
         let params = RawObject::parse(message.payload()?).ok()?;
         let mut edit = params.edit();
         edit.set(meta::PROGRESS_TOKEN, token).ok()?;
-        let payload = edit.finish();
-        Some(message.rewritten(None, Some(&payload)))
+        Some(message.rewritten(None, Some(&edit.finish())))
     }
 
-    fn log(&self, elapsed: Duration, error: Option<&BackendError>) {
-        let backend = self.route.backend.name();
-        let tool = self.route.tool.name.as_str();
-        let ms = elapsed.as_millis();
+    /// Whether the client wants a log message. A legacy one that named no level
+    /// leaves the choice to the server.
+    fn wants(&self, log: &Message) -> bool {
+        match (self.level, Level::of(log)) {
+            (Some(wanted), Some(level)) => level >= wanted,
+            (wanted, _) => wanted.is_some() || self.caller.era() == Era::Legacy,
+        }
+    }
+
+    /// Takes in the client's answer to what it was asked.
+    async fn answered(&mut self, index: usize, answer: Option<Message>) {
+        let asked = self.asked.swap_remove(index);
+        self.clock.extend();
+        let Some(answer) = answer else { return };
+        match asked.purpose {
+            Purpose::Backend(id) => self.leg.answer(answer.rewritten(Some(&id), None)),
+            Purpose::Round(key) => self.round_answered(&key, &asked.method, &answer).await,
+        }
+    }
+
+    fn log(&self, error: Option<&BackendError>) {
+        let backend = self.backend();
+        let method = self.request.method().unwrap_or_default();
+        let subject = self
+            .targets
+            .front()
+            .and_then(|target| target.subject.name());
+        let ms = self.clock.begun.elapsed().as_millis();
         match error {
-            None => debug!(backend, tool, ms, "called"),
+            None => debug!(backend, method, tool = subject, ms, "called"),
             Some(error) => info!(
                 backend,
-                tool,
+                method,
+                tool = subject,
                 ms,
                 "call {} failed: {error}",
                 self.id.as_str()
@@ -282,53 +394,64 @@ impl Call {
     }
 }
 
-/// Whether a modern server finds the headers at odds with the body.
-fn is_header_mismatch(response: &Message) -> bool {
-    matches!(response.kind(), Kind::Response { failed: true, .. })
-        && response.payload().and_then(|error| {
-            RawObject::parse(error)
-                .ok()?
-                .get("code")
-                .ok()??
-                .parse()
-                .ok()
-        }) == Some(HEADER_MISMATCH)
+/// Sends a request to `target`, waiting for it to start for `patience` at most.
+async fn send(
+    target: &Target,
+    caller: &Caller,
+    request: &Message,
+    params: &RawObject<'_>,
+    inputs: Option<&Inputs>,
+    patience: Duration,
+) -> Result<Leg, RpcError> {
+    let backend = &target.backend;
+    let connection = backend.connection(patience).await.map_err(|error| {
+        let method = request.method().unwrap_or_default();
+        info!(backend = backend.name(), method, "call failed: {error}");
+        error.to_rpc(backend.name())
+    })?;
+    Leg::send(connection, target, caller, request, params, inputs)
 }
 
-fn params(message: &Message) -> Result<RawObject<'_>, RpcError> {
-    let text = message
-        .payload()
-        .ok_or_else(|| invalid("\"params\" is missing"))?;
-    RawObject::parse(text).map_err(|error| invalid(&format!("\"params\": {error}")))
+/// How long a call may take.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    begun: Instant,
+    timeout: Duration,
+    max_timeout: Duration,
+    /// Progress does not move it beyond this.
+    limit: Instant,
+    deadline: Instant,
 }
 
-fn token(params: &RawObject<'_>) -> Result<Option<String>, RpcError> {
-    let Some(text) = params
-        .get("_meta")
-        .map_err(|error| invalid(&error.to_string()))?
-    else {
-        return Ok(None);
-    };
-    let meta = RawObject::parse(text).map_err(|error| invalid(&format!("_meta: {error}")))?;
-    match meta
-        .get(meta::PROGRESS_TOKEN)
-        .map_err(|error| invalid(&format!("_meta: {error}")))?
-    {
-        Some(text) if Id::from_json(text).is_none() => {
-            Err(invalid("\"progressToken\" must be a string or a number"))
+impl Clock {
+    fn start(timeout: Duration, max_timeout: Duration) -> Self {
+        let begun = Instant::now();
+        Self {
+            begun,
+            timeout,
+            max_timeout,
+            limit: begun + max_timeout.max(timeout),
+            deadline: begun + timeout,
         }
-        token => Ok(token.map(str::to_owned)),
     }
-}
 
-fn invalid(what: &str) -> RpcError {
-    RpcError::new(INVALID_PARAMS, format!("Invalid params: {what}"))
-}
+    /// It is alive: the time begins anew.
+    fn extend(&mut self) {
+        self.deadline = (Instant::now() + self.timeout).min(self.limit);
+    }
 
-/// The revisions that mcpmux speaks to clients, newest first.
-pub(super) fn revisions() -> Vec<&'static str> {
-    Revision::ALL
-        .iter()
-        .map(|revision| revision.as_str())
-        .collect()
+    /// What to say once the deadline has passed.
+    fn passed(&self) -> BackendError {
+        if self.deadline == self.limit && self.max_timeout > self.timeout {
+            BackendError::TimedOut {
+                limit: self.max_timeout,
+                key: "max_timeout",
+            }
+        } else {
+            BackendError::TimedOut {
+                limit: self.timeout,
+                key: "timeout",
+            }
+        }
+    }
 }

@@ -3,6 +3,8 @@
 
 use serde_json::{Value, json};
 
+use super::{Kind, Message, RawObject};
+
 /// The text is not JSON.
 pub const PARSE_ERROR: i64 = -32700;
 /// The JSON is no request.
@@ -17,6 +19,10 @@ pub const INTERNAL_ERROR: i64 = -32603;
 pub const UNAVAILABLE: i64 = -32000;
 /// Implementation-defined, as the SDKs use it: the deadline passed.
 pub const TIMED_OUT: i64 = -32001;
+/// There is no such resource, before 2026-07-28.
+pub const RESOURCE_NOT_FOUND: i64 = -32002;
+/// The call needs the user to visit a URL first, in 2025-11-25.
+pub const URL_ELICITATION_REQUIRED: i64 = -32042;
 /// A header and the body disagree.
 pub const HEADER_MISMATCH: i64 = -32020;
 /// The client lacks a capability that the request needs.
@@ -65,6 +71,15 @@ impl RpcError {
         }
         error.to_string()
     }
+}
+
+/// The code of a failed response's error; `None` if it is none or has none.
+pub fn code_of(response: &Message) -> Option<i64> {
+    if !matches!(response.kind(), Kind::Response { failed: true, .. }) {
+        return None;
+    }
+    let error = RawObject::parse(response.payload()?).ok()?;
+    error.get("code").ok()??.parse().ok()
 }
 
 /// Whether `code` can only come from a server of the modern era

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::Revision;
+use super::{Message, RawObject, Revision};
 
 /// Opts a request into progress notifications; every revision.
 pub const PROGRESS_TOKEN: &str = "progressToken";
@@ -27,6 +27,13 @@ pub fn is_request_field(key: &str) -> bool {
         key,
         PROTOCOL_VERSION | CLIENT_INFO | CLIENT_CAPABILITIES | LOG_LEVEL
     )
+}
+
+/// The progress token of a `notifications/progress`, if it is one that mcpmux
+/// gave out: the id of its request.
+pub fn progress_id(notification: &Message) -> Option<u64> {
+    let params = RawObject::parse(notification.payload()?).ok()?;
+    params.get(PROGRESS_TOKEN).ok()??.parse().ok()
 }
 
 /// mcpmux as an `Implementation`, toward clients and servers alike.

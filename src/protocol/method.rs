@@ -35,3 +35,17 @@ pub const CANCELLED: &str = "notifications/cancelled";
 pub const PROGRESS: &str = "notifications/progress";
 /// A log message for the client.
 pub const LOG_MESSAGE: &str = "notifications/message";
+/// Gets a prompt, filled in.
+pub const PROMPTS_GET: &str = "prompts/get";
+/// Reads a resource.
+pub const RESOURCES_READ: &str = "resources/read";
+/// Completes an argument of a prompt or a resource template.
+pub const COMPLETE: &str = "completion/complete";
+/// Sets the lowest level of log messages that a legacy client wants.
+pub const SET_LEVEL: &str = "logging/setLevel";
+/// A server asks a client's user for input.
+pub const ELICIT: &str = "elicitation/create";
+/// A server asks a client's model.
+pub const SAMPLE: &str = "sampling/createMessage";
+/// A server asks a client for its roots.
+pub const ROOTS_LIST: &str = "roots/list";

@@ -1,10 +1,12 @@
 //! MCP on the wire, without I/O: messages as raw JSON, eras and revisions,
 //! names, `_meta` keys, headers and error codes.
 
+pub mod ability;
 mod envelope;
 pub mod error;
 pub mod frame;
 pub mod header;
+pub mod level;
 pub mod message;
 pub mod meta;
 pub mod method;
@@ -13,7 +15,9 @@ pub mod raw;
 pub mod revision;
 pub mod sse;
 
+pub use ability::Abilities;
 pub use error::RpcError;
+pub use level::Level;
 pub use message::{Id, Kind, Message};
 pub use raw::RawObject;
 pub use revision::{Era, Revision};

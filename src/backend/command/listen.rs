@@ -7,10 +7,7 @@ use serde_json::json;
 use tracing::debug;
 
 use super::Pipe;
-use crate::{
-    backend::CancelReason,
-    protocol::{Id, Message, Revision, meta, method},
-};
+use crate::protocol::{Id, Message, Revision, meta, method};
 
 /// Keeps a subscription open until the server or the pipe ends it. What it
 /// brings arrives where all goes that belongs to no call.
@@ -21,11 +18,7 @@ pub(crate) async fn listen(pipe: Arc<Pipe>, revision: Revision) {
     });
     let id = pipe.next_id();
     let request = Message::request(&Id::from(id), method::LISTEN, &params.to_string());
-    if let Err(error) = pipe
-        .request(id, &request, CancelReason::default())
-        .response()
-        .await
-    {
+    if let Err(error) = pipe.request(id, &request, None).response().await {
         debug!("a subscription has ended: {error}");
     }
 }

@@ -15,7 +15,6 @@ use process::Process;
 mod group;
 pub mod guard;
 mod listen;
-mod mailbox;
 mod pipe;
 mod process;
 

@@ -1,12 +1,9 @@
 //! One pipe shared by many calls: newline-delimited JSON-RPC over a child's
 //! stdin and stdout, with a table that says which message is whose.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -17,13 +14,16 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::{mailbox::Mailbox, process::printable};
+use super::{LAST_WORDS, process::printable};
 use crate::{
-    backend::{BackendError, CancelReason, Exchange, Size, Unasked, refuse},
+    backend::{
+        BackendError, CancelReason, Exchange, Size, Unasked, calls::Calls, mailbox::Mailbox,
+        unasked,
+    },
     protocol::{
-        Id, Kind, Message, RawObject,
+        Id, Kind, Message,
         frame::{Line, Lines, one_line},
-        method,
+        meta, method,
     },
 };
 
@@ -41,7 +41,7 @@ const WRITE_BATCH: usize = 64 * 1024;
 pub(crate) struct Pipe {
     backend: Arc<str>,
     outbox: mpsc::Sender<Bytes>,
-    calls: Mutex<HashMap<u64, Arc<Mailbox>>>,
+    calls: Calls,
     next_id: AtomicU64,
     drained: CancellationToken,
     closed: CancellationToken,
@@ -63,7 +63,7 @@ impl Pipe {
         let pipe = Arc::new(Self {
             backend,
             outbox,
-            calls: Mutex::default(),
+            calls: Calls::default(),
             next_id: AtomicU64::new(1),
             drained: CancellationToken::new(),
             closed: CancellationToken::new(),
@@ -81,14 +81,15 @@ impl Pipe {
     }
 
     /// Sends `message`, a request that carries `id` and, if it wants progress,
-    /// `id` as its progress token too.
+    /// `id` as its progress token too. `client` says why its client cancels it,
+    /// if it is made for one.
     pub(crate) fn request(
         self: &Arc<Self>,
         id: u64,
         message: &Message,
-        reason: CancelReason,
+        client: Option<CancelReason>,
     ) -> Exchange {
-        let call = Call::enter(Arc::clone(self), id, reason);
+        let call = Call::enter(Arc::clone(self), id, client);
         let line = one_line(message.bytes());
         Exchange::new(async_stream::stream! {
             if call.pipe.outbox.send(line).await.is_err() {
@@ -117,8 +118,7 @@ impl Pipe {
             .unwrap_or_else(PoisonError::into_inner)
             .get_or_insert_with(|| reason.into());
         self.closed.cancel();
-        let calls = std::mem::take(&mut *self.table());
-        for mailbox in calls.into_values() {
+        for mailbox in self.calls.take_all() {
             mailbox.finish(Err(self.closed_error()));
         }
     }
@@ -143,18 +143,6 @@ impl Pipe {
         BackendError::Closed(self.reason())
     }
 
-    fn table(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Mailbox>>> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The mailbox of the one call in flight, if there is exactly one.
-    fn only_call(&self) -> Option<Arc<Mailbox>> {
-        let calls = self.table();
-        (calls.len() == 1)
-            .then(|| calls.values().next().cloned())
-            .flatten()
-    }
-
     /// Hands a message of the child to whom it belongs.
     fn deliver(&self, message: Message) {
         match message.kind() {
@@ -162,7 +150,7 @@ impl Pipe {
                 let call = id
                     .as_ref()
                     .and_then(Id::as_u64)
-                    .and_then(|id| self.table().remove(&id));
+                    .and_then(|id| self.calls.take(id));
                 if let Some(mailbox) = call {
                     mailbox.finish(Ok(message));
                 } else {
@@ -172,9 +160,10 @@ impl Pipe {
             Kind::Notification { method } => {
                 let owner = match method.as_ref() {
                     method::PROGRESS => {
-                        progress_token(&message).and_then(|id| self.table().get(&id).cloned())
+                        meta::progress_id(&message).and_then(|id| self.calls.get(id))
                     }
-                    method::LOG_MESSAGE => self.only_call(),
+                    method::LOG_MESSAGE => self.calls.only().ok(),
+                    method::CANCELLED => self.calls.taking_back(&message),
                     _ => return self.pass_on(Unasked::Notification(message)),
                 };
                 match owner {
@@ -188,12 +177,15 @@ impl Pipe {
                 }
             }
             Kind::Request { .. } => {
+                let answer = unasked::answer(&message).or_else(|| {
+                    let why = self.calls.ask(&message).err()?;
+                    debug!(backend = %self.backend, "{} is refused: {why}", message.method().unwrap_or_default());
+                    Some(unasked::refuse(&message, why))
+                });
                 // The answer must not wait for room in the outbox: the child
                 // may be waiting for this reader.
-                if self
-                    .outbox
-                    .try_send(one_line(refuse(&message).bytes()))
-                    .is_err()
+                if let Some(answer) = answer
+                    && self.outbox.try_send(one_line(answer.bytes())).is_err()
                 {
                     warn!(backend = %self.backend, "no room to answer a request of the server");
                 }
@@ -229,17 +221,10 @@ impl Pipe {
             Size(limit)
         );
         warn!(backend = %self.backend, "dropped: {reason}");
-        let calls = std::mem::take(&mut *self.table());
-        for mailbox in calls.into_values() {
+        for mailbox in self.calls.take_all() {
             mailbox.finish(Err(BackendError::Protocol(reason.clone())));
         }
     }
-}
-
-/// The progress token that mcpmux gave out: a call's id.
-fn progress_token(message: &Message) -> Option<u64> {
-    let params = RawObject::parse(message.payload()?).ok()?;
-    params.get("progressToken").ok()??.parse().ok()
 }
 
 /// A call's place in the table; leaving it early cancels the call.
@@ -251,25 +236,24 @@ struct Call {
 }
 
 impl Call {
-    fn enter(pipe: Arc<Pipe>, id: u64, reason: CancelReason) -> Self {
-        let mailbox = Arc::new(Mailbox::default());
-        pipe.table().insert(id, Arc::clone(&mailbox));
+    fn enter(pipe: Arc<Pipe>, id: u64, client: Option<CancelReason>) -> Self {
+        let mailbox = pipe.calls.enter(id, client.is_some());
         if pipe.closed.is_cancelled() {
-            pipe.table().remove(&id);
+            pipe.calls.take(id);
             mailbox.finish(Err(pipe.closed_error()));
         }
         Self {
             pipe,
             id,
             mailbox,
-            reason,
+            reason: client.unwrap_or_default(),
         }
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        if self.pipe.table().remove(&self.id).is_none() || self.pipe.closed.is_cancelled() {
+        if self.pipe.calls.take(self.id).is_none() || self.pipe.closed.is_cancelled() {
             return;
         }
         let cancel = Message::notification(method::CANCELLED, &self.reason.params(self.id));
@@ -318,7 +302,13 @@ async fn write(
             batch = BytesMut::new();
         }
     };
-    pipe.close(&format!("writing to its stdin failed: {failure}"));
+    // Most often the process has ended, and how it did says more.
+    tokio::select! {
+        () = pipe.closed.cancelled() => {}
+        () = tokio::time::sleep(LAST_WORDS) => {
+            pipe.close(&format!("writing to its stdin failed: {failure}"));
+        }
+    }
 }
 
 async fn read(pipe: Arc<Pipe>, mut stdout: impl AsyncRead + Unpin, max_message: usize) {

@@ -15,17 +15,17 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{Either, Full};
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info};
+use tracing::info;
 
 use super::{
-    answer::{self, Events, is_event_stream, status_error},
+    answer::{self, status_error},
     client::{Client, Failure, Response, USER_AGENT},
 };
 use crate::{
-    backend::{BackendError, CancelReason, Exchange, Unasked, handshake, refuse},
+    backend::{BackendError, Unasked, calls::Calls, handshake},
     config::HttpSettings,
     credential::{Credential, Generation},
-    protocol::{Era, Kind, Message, Revision, header as mcp, method},
+    protocol::{Message, Revision, header as mcp},
 };
 
 /// What both kinds of answer are asked for with.
@@ -54,6 +54,7 @@ pub(crate) struct HttpLink {
     pub(super) mode: ArcSwap<Mode>,
     pub(super) max_message: usize,
     next_id: AtomicU64,
+    pub(super) calls: Calls,
     renewing: Mutex<()>,
     pub(super) unasked: mpsc::Sender<Unasked>,
     pub(super) stopped: CancellationToken,
@@ -89,6 +90,7 @@ impl HttpLink {
             mode: ArcSwap::default(),
             max_message,
             next_id: AtomicU64::new(1),
+            calls: Calls::default(),
             renewing: Mutex::default(),
             unasked,
             stopped: CancellationToken::new(),
@@ -136,64 +138,6 @@ impl HttpLink {
         }
     }
 
-    /// Sends the request `message`, which carries `id`.
-    pub(crate) fn request(
-        self: &Arc<Self>,
-        id: u64,
-        message: &Message,
-        headers: HeaderMap,
-        reason: CancelReason,
-    ) -> Exchange {
-        let link = Arc::clone(self);
-        let body = message.bytes().clone();
-        let opens = message.method() == Some(method::INITIALIZE);
-        Exchange::new(async_stream::stream! {
-            let mut cancel = CancelOnDrop::new(&link, id, opens, reason);
-            let response = match link.post(&body, &headers, opens).await {
-                Ok(response) => response,
-                Err(error) => {
-                    cancel.disarm();
-                    yield Err(error);
-                    return;
-                }
-            };
-            if opens && let Some(session) = response.headers().get(mcp::SESSION_ID) {
-                link.set_mode(None, Some(session.clone()));
-            }
-            if is_event_stream(&response) {
-                let mut events = Events::new(response, link.max_message);
-                loop {
-                    match events.next().await {
-                        Ok(Some(message)) => match message.kind() {
-                            Kind::Request { .. } => { let _ = link.send(&refuse(&message)).await; }
-                            Kind::Notification { .. } => yield Ok(message),
-                            Kind::Response { id: Some(other), .. } if other.as_u64() != Some(id) => {
-                                debug!(backend = %link.backend, "a response to another request");
-                            }
-                            Kind::Response { .. } => {
-                                cancel.disarm();
-                                yield Ok(message);
-                                return;
-                            }
-                        },
-                        Ok(None) => {
-                            cancel.disarm();
-                            yield Err(BackendError::NoResponse);
-                            return;
-                        }
-                        Err(error) => {
-                            yield Err(error);
-                            return;
-                        }
-                    }
-                }
-            }
-            let item = answer::whole(response, link.max_message).await;
-            cancel.disarm();
-            yield item;
-        })
-    }
-
     /// Sends a notification or a response.
     pub(crate) async fn send(self: &Arc<Self>, message: &Message) -> Result<(), BackendError> {
         let response = self.post(message.bytes(), &HeaderMap::new(), false).await?;
@@ -206,7 +150,7 @@ impl HttpLink {
 
     /// Posts `body`; once more with a fresh credential where it was refused,
     /// and once more in a new session where the server lost the old one.
-    async fn post(
+    pub(super) async fn post(
         self: &Arc<Self>,
         body: &Bytes,
         extra: &HeaderMap,
@@ -271,7 +215,7 @@ impl HttpLink {
     }
 
     /// From now on requests are of `revision` and within `session`.
-    fn set_mode(&self, revision: Option<Revision>, session: Option<HeaderValue>) {
+    pub(super) fn set_mode(&self, revision: Option<Revision>, session: Option<HeaderValue>) {
         let mut headers = self.headers.clone();
         headers.insert(header::USER_AGENT, USER_AGENT);
         headers.insert(header::CONTENT_TYPE, JSON);
@@ -306,47 +250,5 @@ impl HttpLink {
         renewed.inspect_err(|error| self.report_lost(error))?;
         let _ = self.unasked.try_send(Unasked::Stale);
         Ok(())
-    }
-}
-
-/// Tells a legacy server that a request is no longer wanted; to a modern one
-/// the closed stream says it.
-struct CancelOnDrop {
-    link: Option<Arc<HttpLink>>,
-    id: u64,
-    reason: CancelReason,
-}
-
-impl CancelOnDrop {
-    fn new(link: &Arc<HttpLink>, id: u64, opens: bool, reason: CancelReason) -> Self {
-        let legacy = link
-            .mode
-            .load()
-            .revision
-            .is_some_and(|revision| revision.era() == Era::Legacy);
-        Self {
-            link: (legacy && !opens).then(|| Arc::clone(link)),
-            id,
-            reason,
-        }
-    }
-
-    fn disarm(&mut self) {
-        self.link = None;
-    }
-}
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        let (Some(link), Ok(runtime)) = (self.link.take(), tokio::runtime::Handle::try_current())
-        else {
-            return;
-        };
-        let params = self.reason.params(self.id);
-        runtime.spawn(async move {
-            let _ = link
-                .send(&Message::notification(method::CANCELLED, &params))
-                .await;
-        });
     }
 }

@@ -6,14 +6,16 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::json;
+use tokio::time::timeout;
 use tracing::debug;
 
 use super::{
     answer::{Events, is_event_stream},
+    client::Response,
     link::HttpLink,
 };
 use crate::{
-    backend::{BackendError, CancelReason, Unasked, refuse},
+    backend::{BackendError, Unasked, unasked},
     protocol::{Era, Id, Kind, Message, Revision, header as mcp, meta, method, sse},
 };
 
@@ -21,6 +23,9 @@ use crate::{
 /// without having brought anything.
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// How long a server may take to take in an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How one opening of the stream went.
 enum End {
@@ -73,19 +78,54 @@ pub(crate) async fn listen(link: Arc<HttpLink>, revision: Revision) {
     }
 }
 
+impl HttpLink {
+    /// Opens the legacy stream, after the event `last_id` if there was one.
+    pub(super) async fn get(&self, last_id: Option<&str>) -> Result<Response, BackendError> {
+        let mode = self.mode.load_full();
+        let (mut headers, _) = self.request_headers(&mode, &HeaderMap::new()).await?;
+        headers.remove(header::CONTENT_TYPE);
+        headers.insert(header::ACCEPT, HeaderValue::from_static(sse::MEDIA_TYPE));
+        if let Some(value) = last_id.and_then(|id| HeaderValue::from_str(id).ok()) {
+            headers.insert("last-event-id", value);
+        }
+        let sent = self.client.send(Method::GET, headers, Bytes::new()).await;
+        sent.map_err(|failure| self.report(failure))
+    }
+}
+
+/// A request that came on the stream of what belongs to no request: it goes to
+/// the one call in flight, or is refused.
+fn asked(link: &Arc<HttpLink>, request: &Message) {
+    let answer = unasked::answer(request)
+        .or_else(|| Some(unasked::refuse(request, link.calls.ask(request).err()?)));
+    if let Some(answer) = answer {
+        // In a task of its own: a server slow to take it must not keep the
+        // stream from being read.
+        let link = Arc::clone(link);
+        tokio::spawn(async move { timeout(PATIENCE, link.send(&answer)).await });
+    }
+}
+
+/// A notification that came on that stream.
+async fn told(link: &Arc<HttpLink>, message: Message) {
+    let call = match message.method() {
+        Some(method::LOG_MESSAGE) => link.calls.only().ok(),
+        Some(method::CANCELLED) => link.calls.taking_back(&message),
+        Some(method::PROGRESS) => meta::progress_id(&message).and_then(|id| link.calls.get(id)),
+        _ => {
+            let _ = link.unasked.send(Unasked::Notification(message)).await;
+            return;
+        }
+    };
+    match call {
+        Some(call) => drop(call.notify(message)),
+        None => debug!(backend = %link.backend, "a notification that belongs to no call"),
+    }
+}
+
 async fn get(link: &Arc<HttpLink>, last_id: &mut Option<String>) -> Result<End, BackendError> {
     let mode = link.mode.load_full();
-    let (mut headers, _) = link.request_headers(&mode, &HeaderMap::new()).await?;
-    headers.remove(header::CONTENT_TYPE);
-    headers.insert(header::ACCEPT, HeaderValue::from_static(sse::MEDIA_TYPE));
-    if let Some(value) = last_id
-        .as_deref()
-        .and_then(|id| HeaderValue::from_str(id).ok())
-    {
-        headers.insert("last-event-id", value);
-    }
-    let sent = link.client.send(Method::GET, headers, Bytes::new()).await;
-    let response = sent.map_err(|failure| link.report(failure))?;
+    let response = link.get(last_id.as_deref()).await?;
     match response.status() {
         StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST if mode.session.is_some() => {
             *last_id = None;
@@ -120,7 +160,7 @@ async fn subscribe(link: &Arc<HttpLink>, revision: Revision) -> Result<End, Back
     let message = Message::request(&Id::from(id), method::LISTEN, &params.to_string());
     let mut headers = HeaderMap::new();
     headers.insert(mcp::METHOD, HeaderValue::from_static(method::LISTEN));
-    let mut exchange = link.request(id, &message, headers, CancelReason::default());
+    let mut exchange = link.request(id, &message, headers, None);
     let mut useful = false;
     while let Some(item) = exchange.next().await {
         let message = match item {
@@ -156,12 +196,8 @@ async fn follow(
             Ok(Some(message)) => {
                 useful = true;
                 match message.kind() {
-                    Kind::Request { .. } => {
-                        let _ = link.send(&refuse(&message)).await;
-                    }
-                    Kind::Notification { .. } => {
-                        let _ = link.unasked.send(Unasked::Notification(message)).await;
-                    }
+                    Kind::Request { .. } => asked(link, &message),
+                    Kind::Notification { .. } => told(link, message).await,
                     Kind::Response { .. } => {}
                 }
             }

@@ -1,6 +1,7 @@
 //! A backend reached over streamable HTTP, in JSON and event-stream form.
 
 mod answer;
+mod call;
 mod client;
 mod link;
 mod listen;

@@ -1,4 +1,4 @@
-//! Where one call on a shared pipe waits for its messages: bounded, and never
+//! Where one call waits for messages that others read for it: bounded, and never
 //! in the way of the reader that fills it.
 
 use std::{
@@ -7,15 +7,17 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use crate::{backend::BackendError, backend::exchange::Item, protocol::Message};
+use super::{BackendError, exchange::Item};
+use crate::protocol::Message;
 
 /// How many notifications may wait for a slow client. What comes beyond is
 /// dropped: the pipe is shared, so its reader must not wait for one of many.
 const CAPACITY: usize = 1024;
 
 /// The messages of one call, in order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Mailbox {
+    for_client: bool,
     state: Mutex<State>,
 }
 
@@ -28,16 +30,39 @@ struct State {
 }
 
 impl Mailbox {
-    /// Puts in a notification; `false` if there was no room for it.
-    pub(super) fn notify(&self, message: Message) -> bool {
+    /// An empty one; `for_client` if the call is a client's, who can be asked.
+    pub(super) fn new(for_client: bool) -> Self {
+        Self {
+            for_client,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Whether the call is a client's.
+    pub(super) fn is_for_client(&self) -> bool {
+        self.for_client
+    }
+
+    /// Puts in a request; `false` if there was no room for it.
+    pub(super) fn put(&self, message: Message) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.last.is_some() || state.waiting.len() >= CAPACITY {
-            state.dropped += 1;
-            return state.dropped > 1;
+            return false;
         }
         state.waiting.push_back(message);
         wake(state);
         true
+    }
+
+    /// Puts in a notification; `false` if one was dropped for want of room, for
+    /// the first time.
+    pub(super) fn notify(&self, message: Message) -> bool {
+        if self.put(message) {
+            return true;
+        }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.dropped += 1;
+        state.dropped > 1
     }
 
     /// Puts in what ends the call.

@@ -1,0 +1,178 @@
+//! One request under way at a backend: what the client asked, in the backend's
+//! words and era.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue};
+
+use super::{
+    Caller,
+    bridge::{Bridge, MetaChange},
+    params::invalid,
+    target::{Subject, Target},
+};
+use crate::{
+    backend::{Connection, Exchange},
+    protocol::{
+        Era, Id, Message, RawObject, RpcError,
+        error::HEADER_MISMATCH,
+        header,
+        raw::{Edit, RawError, encode_str},
+    },
+};
+
+/// A request that was sent to a backend.
+pub(super) struct Leg {
+    /// What comes back.
+    pub(super) exchange: Exchange,
+    /// Where it was sent.
+    pub(super) connection: Arc<Connection>,
+    /// What becomes of what comes back.
+    pub(super) bridge: Bridge,
+}
+
+/// What a client has answered to a modern server's `input_required`.
+#[derive(Debug)]
+pub(super) struct Inputs {
+    /// `inputResponses`, JSON text.
+    pub(super) responses: String,
+    /// `requestState`, JSON text, if the server gave one.
+    pub(super) state: Option<String>,
+}
+
+impl Leg {
+    /// Sends `request`, whose parameters are `params`, to `target` over
+    /// `connection`; with the client's `inputs` if it is sent again.
+    pub(super) fn send(
+        connection: Arc<Connection>,
+        target: &Target,
+        caller: &Caller,
+        request: &Message,
+        params: &RawObject<'_>,
+        inputs: Option<&Inputs>,
+    ) -> Result<Self, RpcError> {
+        let bad = |error: RawError| invalid(&error.to_string());
+        let arguments = params.get("arguments").map_err(bad)?;
+        check_headers(target, caller, arguments)?;
+        let bridge = Bridge::new(caller.era(), connection.revision);
+        let number = connection.link.next_id();
+        let own_meta = params.get("_meta").map_err(bad)?;
+        let new_meta = bridge.request_meta(own_meta, number, caller)?;
+        let mut edit = params.edit();
+        if let Subject::Named(key, name) = &target.subject
+            && params.get_str(key).map_err(bad)?.as_deref() != Some(name)
+        {
+            edit.set(key, encode_str(name)).map_err(bad)?;
+        }
+        match new_meta {
+            MetaChange::Keep => {}
+            MetaChange::Remove => edit.remove_if(|key| key == "_meta"),
+            MetaChange::Set(meta) => edit.set("_meta", meta).map_err(bad)?,
+        }
+        answer_inputs(&mut edit, bridge, inputs).map_err(bad)?;
+        let payload = (!edit.is_empty()).then(|| edit.finish());
+        let outgoing = request.rewritten(Some(&Id::from(number)), payload.as_deref());
+        let headers = headers(&connection, target, caller, request, arguments);
+        let exchange =
+            connection
+                .link
+                .request(number, &outgoing, headers, Some(caller.reason.clone()));
+        Ok(Self {
+            exchange,
+            connection,
+            bridge,
+        })
+    }
+
+    /// Sends a response to the backend, in a task of its own: what comes in
+    /// meanwhile is not to wait for it.
+    pub(super) fn answer(&self, response: Message) {
+        let connection = Arc::clone(&self.connection);
+        tokio::spawn(async move {
+            // Where it does not get there, the call fails.
+            let _ = connection.link.send(&response).await;
+        });
+    }
+}
+
+/// Of a request that is sent again the server sees the new answers only; a
+/// legacy one never sees any.
+fn answer_inputs<'e>(
+    edit: &mut Edit<'e, '_>,
+    bridge: Bridge,
+    inputs: Option<&'e Inputs>,
+) -> Result<(), RawError> {
+    let answers = |key: &str| matches!(key, "inputResponses" | "requestState");
+    match inputs {
+        Some(inputs) => {
+            edit.set("inputResponses", inputs.responses.as_str())?;
+            match &inputs.state {
+                Some(state) => edit.set("requestState", state.as_str()),
+                None => {
+                    edit.remove_if(|key| key == "requestState");
+                    Ok(())
+                }
+            }
+        }
+        None if bridge.leaves_modern() => {
+            edit.remove_if(answers);
+            Ok(())
+        }
+        None => Ok(()),
+    }
+}
+
+/// Holds the client's mirrored parameters against its body.
+fn check_headers(
+    target: &Target,
+    caller: &Caller,
+    arguments: Option<&str>,
+) -> Result<(), RpcError> {
+    let (Some(headers), Some(tool)) = (&caller.headers, &target.tool) else {
+        return Ok(());
+    };
+    for mirrored in &tool.param_headers {
+        if !mirrored.matches(headers.get(&mirrored.name), arguments.unwrap_or("{}")) {
+            return Err(RpcError::new(
+                HEADER_MISMATCH,
+                format!(
+                    "Header mismatch: {} does not say what the body says",
+                    mirrored.name
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The `Mcp-*` headers of the request, where its backend wants them.
+fn headers(
+    connection: &Connection,
+    target: &Target,
+    caller: &Caller,
+    request: &Message,
+    arguments: Option<&str>,
+) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if connection.era() == Era::Legacy {
+        return headers;
+    }
+    // What an intermediary does not know it passes on.
+    for (name, value) in caller.headers.iter().flat_map(HeaderMap::iter) {
+        if name.as_str().starts_with(header::PARAM_PREFIX) {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+    if let Ok(method) = HeaderValue::from_str(request.method().unwrap_or_default()) {
+        headers.insert(header::METHOD, method);
+    }
+    if let Some(name) = target.subject.name() {
+        headers.insert(header::NAME, header::encode(name));
+    }
+    for mirrored in target.tool.iter().flat_map(|tool| &tool.param_headers) {
+        if let Some(value) = arguments.and_then(|arguments| mirrored.value(arguments)) {
+            headers.insert(mirrored.name.clone(), header::encode(&value));
+        }
+    }
+    headers
+}

@@ -1,0 +1,127 @@
+//! What a backend asks a client in the course of a call: put to a legacy client
+//! as a request of its own, kept for a modern one's next round.
+
+use super::{relay::Relay, voice::Question};
+use crate::{
+    backend::BackendError,
+    protocol::{Era, Id, Message, RawObject, RpcError, error::METHOD_NOT_FOUND},
+};
+
+/// The most questions that one call may have open at once.
+const MAX: usize = 64;
+
+/// A question that a legacy client is being asked.
+pub(super) struct Asked {
+    pub(super) question: Question,
+    /// What it is asked.
+    pub(super) method: String,
+    /// Who wants to know.
+    pub(super) purpose: Purpose,
+}
+
+/// What becomes of an answer.
+pub(super) enum Purpose {
+    /// It is the backend's own request, with this id.
+    Backend(Id),
+    /// It is one of a modern backend's `inputRequests`, under this key.
+    Round(String),
+}
+
+impl Relay {
+    /// Takes in a request of the backend: for the client, if it can be asked.
+    pub(super) fn ask(&mut self, request: Message) {
+        let Some(id) = request.id().cloned() else {
+            return;
+        };
+        if let Err(why) = self.pose(&request, &id) {
+            let method = request.method().unwrap_or_default();
+            let error = RpcError::new(
+                METHOD_NOT_FOUND,
+                format!("Method not found: {method}: {why}"),
+            );
+            self.leg.answer(Message::failure(Some(&id), &error));
+        }
+    }
+
+    fn pose(&mut self, request: &Message, id: &Id) -> Result<(), &'static str> {
+        if !self.abilities().cover(request) {
+            return Err("the client of this call has not declared that it can do this");
+        }
+        if self.asked.len() + self.unasked.len() >= MAX {
+            return Err("this call has too many requests open");
+        }
+        if self.caller.era() == Era::Modern {
+            let key = format!("{}-{}", self.rounds, self.unasked.len());
+            self.unasked.push((key, request.clone()));
+            return Ok(());
+        }
+        self.put(request, Purpose::Backend(id.clone()))
+    }
+
+    /// Puts a request to the legacy client, under an id of its own.
+    pub(super) fn put(&mut self, request: &Message, purpose: Purpose) -> Result<(), &'static str> {
+        let voice = self
+            .caller
+            .voice
+            .as_ref()
+            .ok_or("the answer to this call's client is no stream, or part of a batch")?;
+        let question = voice
+            .ask()
+            .ok_or("the client is being asked too much already")?;
+        self.out
+            .push_back(request.rewritten(Some(&question.id()), None));
+        self.asked.push(Asked {
+            question,
+            method: request.method().unwrap_or_default().to_owned(),
+            purpose,
+        });
+        self.wait_for_client();
+        Ok(())
+    }
+
+    /// The backend no longer wants the answer to what it asked.
+    pub(super) fn take_back(&mut self, cancelled: &Message) {
+        let taken_back = || {
+            let params = RawObject::parse(cancelled.payload()?).ok()?;
+            Id::from_json(params.get("requestId").ok()??)
+        };
+        let Some(id) = taken_back() else { return };
+        let is_it = |asked: &Asked| matches!(&asked.purpose, Purpose::Backend(own) if *own == id);
+        if let Some(index) = self.asked.iter().position(is_it) {
+            let asked = self.asked.swap_remove(index);
+            let own = asked.question.id();
+            let params = cancelled
+                .payload()
+                .and_then(|params| RawObject::parse(params).ok())
+                .and_then(|params| {
+                    let mut edit = params.edit();
+                    edit.set("requestId", own.as_str().to_owned()).ok()?;
+                    Some(edit.finish())
+                });
+            self.out
+                .push_back(cancelled.rewritten(None, params.as_deref()));
+        }
+        self.unasked
+            .retain(|(_, request)| request.id() != Some(&id));
+    }
+
+    /// Tells the client that what it is being asked is of no more use.
+    pub(super) fn withdraw_questions(&mut self) {
+        for asked in self.asked.drain(..) {
+            let params = format!(
+                "{{\"requestId\":{},\"reason\":\"the call is over\"}}",
+                asked.question.id().as_str()
+            );
+            self.out.push_back(Message::notification(
+                crate::protocol::method::CANCELLED,
+                &params,
+            ));
+        }
+    }
+
+    /// The call cannot be carried on because `why`.
+    pub(super) fn give_up(&mut self, why: String) {
+        let error = BackendError::Protocol(why).to_rpc(self.backend());
+        self.end(Message::failure(None, &error));
+    }
+}

@@ -1,0 +1,111 @@
+//! Requests that were put to a legacy client and that it has not answered yet.
+
+use std::{
+    collections::HashMap,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use tokio::sync::oneshot;
+
+use crate::protocol::{Id, Message};
+
+/// The most requests that one client may be asked at once.
+const MAX: usize = 256;
+
+/// The way to ask one client.
+#[derive(Debug, Default)]
+pub struct Voice {
+    next: AtomicU64,
+    open: Mutex<HashMap<u64, oneshot::Sender<Message>>>,
+}
+
+/// A request that the client is being asked; dropped, its answer is of no use.
+#[derive(Debug)]
+pub(super) struct Question {
+    voice: Arc<Voice>,
+    number: u64,
+    answer: oneshot::Receiver<Message>,
+}
+
+impl Voice {
+    /// Opens a question; `None` if the client is being asked too much already.
+    pub(super) fn ask(self: &Arc<Self>) -> Option<Question> {
+        let (sender, answer) = oneshot::channel();
+        let mut open = self.open();
+        if open.len() >= MAX {
+            return None;
+        }
+        let number = self.next.fetch_add(1, Ordering::Relaxed) + 1;
+        open.insert(number, sender);
+        Some(Question {
+            voice: Arc::clone(self),
+            number,
+            answer,
+        })
+    }
+
+    /// Takes in a response of the client; `false` if it answers nothing.
+    pub fn answer(&self, response: Message) -> bool {
+        let number = response.id().and_then(Id::as_u64);
+        let question = number.and_then(|number| self.open().remove(&number));
+        question.is_some_and(|question| question.send(response).is_ok())
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<u64, oneshot::Sender<Message>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Question {
+    /// The id under which the client is asked.
+    pub(super) fn id(&self) -> Id {
+        Id::from(self.number)
+    }
+
+    /// The client's response; `None` if there never will be one.
+    pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        Pin::new(&mut self.answer).poll(cx).map(Result::ok)
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        self.voice.open().remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_reaches_its_question_once() {
+        let voice = Arc::new(Voice::default());
+        let mut first = voice.ask().unwrap();
+        let second = voice.ask().unwrap();
+        let answer = Message::success(&first.id(), "{}");
+        assert!(voice.answer(answer.clone()));
+        assert!(!voice.answer(answer.clone()), "it was answered");
+        let got = std::future::poll_fn(|cx| first.poll_answer(cx))
+            .await
+            .unwrap();
+        assert_eq!(got.text(), answer.text());
+        let late = Message::success(&second.id(), "{}");
+        drop(second);
+        assert!(!voice.answer(late), "nobody waits for it");
+        assert!(voice.open().is_empty());
+    }
+
+    #[test]
+    fn a_client_is_not_asked_without_bound() {
+        let voice = Arc::new(Voice::default());
+        let open: Vec<_> = (0..MAX).map_while(|_| voice.ask()).collect();
+        assert_eq!(open.len(), MAX);
+        assert!(voice.ask().is_none());
+    }
+}
