@@ -200,16 +200,16 @@ impl Endpoint {
         events(async_stream::stream! {
             yield Bytes::from_static(sse::KEEP_ALIVE);
             loop {
-                let change = tokio::select! {
+                let told = tokio::select! {
                     () = stream.ended.cancelled() => return,
-                    change = timeout(KEEP_ALIVE, changes.next()) => change,
+                    told = timeout(KEEP_ALIVE, changes.next()) => told,
                 };
-                match change {
+                match told {
                     Err(_) => yield Bytes::from_static(sse::KEEP_ALIVE),
                     Ok(None) => return,
-                    Ok(Some(changed)) => {
+                    Ok(Some(lists)) => {
                         stream.session.has_seen(changes.seen());
-                        for notification in changed.notifications("{}") {
+                        for notification in lists.notifications("{}") {
                             yield sse::event(notification.bytes());
                         }
                     }

@@ -71,7 +71,7 @@ impl Leg {
         }
         answer_inputs(&mut edit, bridge, inputs).map_err(bad)?;
         let payload = (!edit.is_empty()).then(|| edit.finish());
-        let outgoing = request.rewritten(Some(&Id::from(number)), payload.as_deref());
+        let outgoing = outgoing(request, &Id::from(number), payload.as_deref());
         let headers = headers(&connection, target, caller, request, arguments);
         let exchange =
             connection
@@ -95,6 +95,14 @@ impl Leg {
     }
 }
 
+/// The request under another id, with other parameters if they change.
+fn outgoing(request: &Message, id: &Id, payload: Option<&str>) -> Message {
+    match (request.payload(), payload) {
+        (None, Some(params)) => Message::request(id, request.method().unwrap_or_default(), params),
+        _ => request.rewritten(Some(id), payload),
+    }
+}
+
 /// Of a request that is sent again the server sees the new answers only; a
 /// legacy one never sees any.
 fn answer_inputs<'e>(
@@ -102,24 +110,18 @@ fn answer_inputs<'e>(
     bridge: Bridge,
     inputs: Option<&'e Inputs>,
 ) -> Result<(), RawError> {
-    let answers = |key: &str| matches!(key, "inputResponses" | "requestState");
-    match inputs {
-        Some(inputs) => {
-            edit.set("inputResponses", inputs.responses.as_str())?;
-            match &inputs.state {
-                Some(state) => edit.set("requestState", state.as_str()),
-                None => {
-                    edit.remove_if(|key| key == "requestState");
-                    Ok(())
-                }
-            }
+    let Some(inputs) = inputs else {
+        if bridge.leaves_modern() {
+            edit.remove_if(|key| matches!(key, "inputResponses" | "requestState"));
         }
-        None if bridge.leaves_modern() => {
-            edit.remove_if(answers);
-            Ok(())
-        }
-        None => Ok(()),
+        return Ok(());
+    };
+    edit.set("inputResponses", inputs.responses.as_str())?;
+    if let Some(state) = &inputs.state {
+        return edit.set("requestState", state.as_str());
     }
+    edit.remove_if(|key| key == "requestState");
+    Ok(())
 }
 
 /// Holds the client's mirrored parameters against its body.

@@ -258,6 +258,7 @@ impl Mux {
             (method::DISCOVER, Era::Modern) => self.discover(&id),
             (method::LISTEN, Era::Modern) => self.listen(&message),
             (method::PING, Era::Legacy) => Exchange::ready(Ok(Message::success(&id, "{}"))),
+            (extension, _) if !method::is_own(extension) => self.relay(caller, message),
             (unknown, _) => Exchange::ready(Ok(Message::failure(
                 Some(&id),
                 &RpcError::method_not_found(unknown),

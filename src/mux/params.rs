@@ -2,11 +2,9 @@
 
 use crate::protocol::{Id, Message, RawObject, RpcError, error::INVALID_PARAMS, meta};
 
-/// The parameters of a request. Error: they are missing or no object.
+/// The parameters of a request; none if it has none. Error: they are no object.
 pub(super) fn of(message: &Message) -> Result<RawObject<'_>, RpcError> {
-    let text = message
-        .payload()
-        .ok_or_else(|| invalid("\"params\" is missing"))?;
+    let text = message.payload().unwrap_or("{}");
     RawObject::parse(text).map_err(|error| invalid(&format!("\"params\": {error}")))
 }
 

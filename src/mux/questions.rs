@@ -29,11 +29,11 @@ pub(super) enum Purpose {
 
 impl Relay {
     /// Takes in a request of the backend: for the client, if it can be asked.
-    pub(super) fn ask(&mut self, request: Message) {
+    pub(super) fn ask(&mut self, request: &Message) {
         let Some(id) = request.id().cloned() else {
             return;
         };
-        if let Err(why) = self.pose(&request, &id) {
+        if let Err(why) = self.pose(request, &id) {
             let method = request.method().unwrap_or_default();
             let error = RpcError::new(
                 METHOD_NOT_FOUND,
@@ -122,6 +122,6 @@ impl Relay {
     /// The call cannot be carried on because `why`.
     pub(super) fn give_up(&mut self, why: String) {
         let error = BackendError::Protocol(why).to_rpc(self.backend());
-        self.end(Message::failure(None, &error));
+        self.end(&Message::failure(None, &error));
     }
 }

@@ -206,7 +206,7 @@ impl Relay {
     async fn heard(&mut self, message: Message) {
         match message.kind() {
             Kind::Response { .. } => self.responded(message).await,
-            Kind::Request { .. } => self.ask(message),
+            Kind::Request { .. } => self.ask(&message),
             Kind::Notification { method } => match method.as_ref() {
                 method::PROGRESS => {
                     self.clock.extend();
@@ -235,14 +235,14 @@ impl Relay {
             self.targets.pop_front();
             return match self.send(None).await {
                 Ok(()) => {}
-                Err(error) => self.end(Message::failure(None, &error)),
+                Err(error) => self.end(&Message::failure(None, &error)),
             };
         }
         if self.leg.bridge.leaves_legacy() && self.begin_round(&response).await {
             return;
         }
         let response = self.leg.bridge.response(self.backend(), response);
-        self.end(response);
+        self.end(&response);
     }
 
     /// Asks the backend for its tools anew and, if that shows another one, calls
@@ -294,7 +294,7 @@ impl Relay {
     }
 
     /// The response, for the client; after it there is nothing more to be asked.
-    pub(super) fn end(&mut self, response: Message) {
+    pub(super) fn end(&mut self, response: &Message) {
         self.log(None);
         self.withdraw_questions();
         self.round = None;

@@ -117,7 +117,7 @@ impl Relay {
         };
         let inputs = round.inputs();
         if let Err(error) = self.send(Some(&inputs)).await {
-            self.end(Message::failure(None, &error));
+            self.end(&Message::failure(None, &error));
         }
     }
 }

@@ -86,7 +86,19 @@ impl Mux {
                 });
                 target.into_iter().collect()
             }
-            _ => VecDeque::new(),
+            _ => self.sole_target().into_iter().collect(),
+        })
+    }
+
+    /// Whom a request is for that names nothing: the only backend there is.
+    fn sole_target(&self) -> Option<Target> {
+        let [backend] = self.backends() else {
+            return None;
+        };
+        Some(Target {
+            backend: Arc::clone(backend),
+            subject: Subject::Unnamed,
+            tool: None,
         })
     }
 

@@ -49,3 +49,30 @@ pub const ELICIT: &str = "elicitation/create";
 pub const SAMPLE: &str = "sampling/createMessage";
 /// A server asks a client for its roots.
 pub const ROOTS_LIST: &str = "roots/list";
+/// A legacy client wants to be told when a resource changes.
+pub const SUBSCRIBE: &str = "resources/subscribe";
+/// A legacy client no longer wants that.
+pub const UNSUBSCRIBE: &str = "resources/unsubscribe";
+
+/// Whether `method` is one that the specification gives a meaning which is
+/// mcpmux's own to serve, in one of the eras, or the client's. All else may be
+/// an extension's.
+pub fn is_own(method: &str) -> bool {
+    matches!(
+        method,
+        INITIALIZE
+            | DISCOVER
+            | PING
+            | TOOLS_LIST
+            | RESOURCES_LIST
+            | TEMPLATES_LIST
+            | PROMPTS_LIST
+            | LISTEN
+            | SUBSCRIBE
+            | UNSUBSCRIBE
+            | SET_LEVEL
+            | ELICIT
+            | SAMPLE
+            | ROOTS_LIST
+    )
+}

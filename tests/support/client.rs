@@ -21,6 +21,7 @@ pub enum Era {
 pub struct Client {
     address: SocketAddr,
     era: Era,
+    abilities: &'static str,
     session: Option<String>,
     initialized: String,
     next: AtomicU64,
@@ -54,16 +55,23 @@ impl Client {
     /// A client of this era, initialised where the era has that.
     #[track_caller]
     pub fn new(mux: &Mux, era: Era) -> Self {
+        Self::able(mux, era, "{}")
+    }
+
+    /// A client of this era with these capabilities.
+    #[track_caller]
+    pub fn able(mux: &Mux, era: Era, abilities: &'static str) -> Self {
         let address = mux.address();
         let mut client = Self {
             address,
             era,
+            abilities,
             session: None,
             initialized: String::new(),
             next: AtomicU64::new(1),
         };
         if let Era::Legacy(version) = era {
-            let reply = client.start(&initialize(version));
+            let reply = client.start(&initialize_able(version, abilities));
             assert_eq!(reply.status, 200, "initialize");
             client.session = reply.header("mcp-session-id").map(str::to_owned);
             client.initialized = Answer::read(reply).result();
@@ -117,7 +125,10 @@ impl Client {
     pub fn spell(&self, id: &str, method: &str, token: Option<&str>, members: &str) -> String {
         let mut meta = String::new();
         if self.era == Era::Modern {
-            meta += r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"test","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}"#;
+            let abilities = self.abilities;
+            meta += &format!(
+                r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{{"name":"test","version":"1"}},"io.modelcontextprotocol/clientCapabilities":{abilities}"#
+            );
         }
         if let Some(token) = token {
             let comma = if meta.is_empty() { "" } else { "," };
@@ -204,6 +215,38 @@ impl Client {
     #[track_caller]
     pub fn call_with_token(&self, tool: &str, token: &str) -> Answer {
         self.send(&self.spell(&self.id(), "tools/call", Some(token), &call(tool, None)))
+    }
+
+    /// Sends a request and gives each request that comes in its course the
+    /// result that `answer` has for it.
+    #[track_caller]
+    pub fn converse(&self, message: &str, answer: impl Fn(&str) -> String) -> Answer {
+        let mut reply = self.start(message);
+        if !reply.streams() {
+            return Answer::read(reply);
+        }
+        let mut said = Answer {
+            status: reply.status,
+            streamed: true,
+            before: Vec::new(),
+            response: String::new(),
+        };
+        while let Some(event) = reply.event() {
+            let asks = member(&event, "method").is_some();
+            if asks && let Some(id) = member(&event, "id") {
+                let result = answer(&event);
+                self.notify(&format!(
+                    r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#
+                ));
+            }
+            if asks {
+                said.before.push(event);
+            } else {
+                assert_eq!(said.response, "", "one response, then {event}");
+                said.response = event;
+            }
+        }
+        said
     }
 
     /// The definitions of all tools.
@@ -334,8 +377,13 @@ impl Answer {
 
 /// An `initialize` request of a client without capabilities.
 pub fn initialize(version: &str) -> String {
+    initialize_able(version, "{}")
+}
+
+/// An `initialize` request of a client with these capabilities.
+pub fn initialize_able(version: &str, abilities: &str) -> String {
     format!(
-        r#"{{"jsonrpc":"2.0","id":"init","method":"initialize","params":{{"protocolVersion":"{version}","capabilities":{{}},"clientInfo":{{"name":"test","version":"1"}}}}}}"#
+        r#"{{"jsonrpc":"2.0","id":"init","method":"initialize","params":{{"protocolVersion":"{version}","capabilities":{abilities},"clientInfo":{{"name":"test","version":"1"}}}}}}"#
     )
 }
 

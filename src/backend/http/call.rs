@@ -95,16 +95,18 @@ impl HttpLink {
                     }
                     broken => {
                         resumed += 1;
-                        match link.resume(&events, resumed).await {
-                            Some(again) => events = again,
-                            None => {
-                                if broken.is_ok() {
-                                    call.disarm();
-                                }
-                                yield Err(broken.err().unwrap_or(BackendError::NoResponse));
-                                return;
+                        let again = match broken {
+                            Ok(_) | Err(BackendError::Http(_)) => link.resume(&events, resumed).await,
+                            Err(_) => None,
+                        };
+                        let Some(again) = again else {
+                            if broken.is_ok() {
+                                call.disarm();
                             }
-                        }
+                            yield Err(broken.err().unwrap_or(BackendError::NoResponse));
+                            return;
+                        };
+                        events = again;
                     }
                 }
             }

@@ -117,9 +117,9 @@ async fn told(link: &Arc<HttpLink>, message: Message) {
             return;
         }
     };
-    match call {
-        Some(call) => drop(call.notify(message)),
-        None => debug!(backend = %link.backend, "a notification that belongs to no call"),
+    let heard = call.map(|call| call.notify(message));
+    if heard.is_none() {
+        debug!(backend = %link.backend, "a notification that belongs to no call");
     }
 }
 

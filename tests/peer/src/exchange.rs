@@ -80,6 +80,9 @@ impl Cue {
             token = params.meta.and_then(|meta| meta.token);
         }
         let request = envelope.id.is_some() && method != "response";
+        if method == "response" {
+            keys.push(format!("response {}", raw(envelope.id)));
+        }
         keys.push(method);
         Some(Self {
             keys,

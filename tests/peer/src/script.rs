@@ -12,7 +12,7 @@ pub struct Script {
     /// Done once before anything is read.
     pub start: Vec<Step>,
     /// What follows a message, looked up by the HTTP request's path, by `method
-    /// qualifier` (a tool's name, a page's cursor), then by `method`; HTTP requests without a message by
+    /// qualifier` (a tool's name, a page's cursor), then by `method`; a response by `response id`; HTTP requests without a message by
     /// their HTTP method; the end of stdin by `end`. The n-th such message runs the n-th list of steps, and
     /// the last list serves all further ones.
     pub on: HashMap<String, Vec<Vec<Step>>>,
@@ -37,7 +37,8 @@ pub enum Step {
     Stderr(String),
     /// Waits this many milliseconds, or until the other side is gone.
     Wait(u64),
-    /// Waits until the harness opens this gate, or until the other side is gone.
+    /// Waits until the harness opens this gate, or a message of this key has come, or
+    /// until the other side is gone.
     Await(String),
     /// Starts this many processes that ignore SIGTERM.
     Grandchildren(usize),

@@ -104,8 +104,11 @@ impl Stage {
     }
 
     /// The steps for the next message of this key, `None` if the script has none.
+    /// Opens the gates of these names: who waits for such a message goes on.
     pub fn steps(&self, keys: &[String]) -> Option<(String, Vec<Step>)> {
         let mut acts = self.acts.lock().unwrap();
+        acts.open.extend(keys.iter().cloned());
+        self.changed.notify_all();
         let key = keys
             .iter()
             .find(|key| acts.script.on.contains_key(*key))?
