@@ -3,7 +3,7 @@
 //! flight, if there is exactly one. It is never guessed.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -15,12 +15,16 @@ use crate::protocol::{Id, Message, RawObject};
 const MAX_ASKED: usize = 1024;
 
 /// The open calls of one link by their ids.
-#[derive(Debug, Default)]
-pub(super) struct Calls(Mutex<Table>);
+#[derive(Debug)]
+pub(super) struct Calls {
+    /// All are of one client, so that it does not matter to whom a message goes.
+    one_client: bool,
+    table: Mutex<Table>,
+}
 
 #[derive(Debug, Default)]
 struct Table {
-    open: HashMap<u64, Arc<Mailbox>>,
+    open: BTreeMap<u64, Arc<Mailbox>>,
     /// How many of them are made for a client, who can be asked.
     of_clients: usize,
     /// Requests of the backend that were handed to a call.
@@ -28,6 +32,14 @@ struct Table {
 }
 
 impl Calls {
+    /// None yet; `one_client` if all will be of one.
+    pub(super) fn new(one_client: bool) -> Self {
+        Self {
+            one_client,
+            table: Mutex::default(),
+        }
+    }
+
     /// Opens a call; `for_client` unless mcpmux makes it on its own account.
     pub(super) fn enter(&self, id: u64, for_client: bool) -> Arc<Mailbox> {
         let mailbox = Arc::new(Mailbox::new(for_client));
@@ -59,14 +71,21 @@ impl Calls {
         table.open.into_values().collect()
     }
 
-    /// The one call of a client in flight; else how many there are.
+    /// The call that a message belongs to which names none: the one in flight,
+    /// or the newest if all are of one client. Error: how many there are.
     pub(super) fn only(&self) -> Result<Arc<Mailbox>, usize> {
         let table = self.table();
-        if table.of_clients != 1 {
-            return Err(table.of_clients);
+        let found = self.find(&table).map(|(_, mailbox)| Arc::clone(mailbox));
+        found.ok_or(table.of_clients)
+    }
+
+    fn find<'t>(&self, table: &'t Table) -> Option<(u64, &'t Arc<Mailbox>)> {
+        if table.of_clients == 0 || (table.of_clients > 1 && !self.one_client) {
+            return None;
         }
-        let mut of_clients = table.open.values().filter(|call| call.is_for_client());
-        of_clients.next().cloned().ok_or(0)
+        let mut newest = table.open.iter().rev();
+        let (id, mailbox) = newest.find(|(_, mailbox)| mailbox.is_for_client())?;
+        Some((*id, mailbox))
     }
 
     /// Hands a request of the backend, which names no call, to the one it must
@@ -76,13 +95,8 @@ impl Calls {
         const MANY: &str = "several calls are in flight here, and it says not which of them it belongs to \
                             (session: client gives each client a process or session of its own)";
         let mut table = self.table();
-        if table.of_clients != 1 {
-            return Err(if table.of_clients == 0 { NONE } else { MANY });
-        }
-        let call = table.open.iter().find(|(_, call)| call.is_for_client());
-        let Some((id, mailbox)) = call.map(|(id, mailbox)| (*id, Arc::clone(mailbox))) else {
-            return Err(NONE);
-        };
+        let found = self.find(&table).map(|(id, call)| (id, Arc::clone(call)));
+        let (id, mailbox) = found.ok_or(if table.of_clients == 0 { NONE } else { MANY })?;
         if table.asked.len() >= MAX_ASKED || !mailbox.put(request.clone()) {
             return Err("too many requests wait for the client");
         }
@@ -103,7 +117,7 @@ impl Calls {
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -120,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_request_belongs_to_the_one_call_of_a_client() {
-        let calls = Calls::default();
+        let calls = Calls::new(false);
         let _own = calls.enter(1, false);
         assert!(calls.ask(&request()).unwrap_err().starts_with("no call"));
         let _first = calls.enter(2, true);
@@ -133,8 +147,18 @@ mod tests {
     }
 
     #[test]
+    fn of_one_client_the_newest_call_is_asked() {
+        let calls = Calls::new(true);
+        assert!(calls.ask(&request()).is_err());
+        let _first = calls.enter(1, true);
+        let second = calls.enter(2, true);
+        calls.ask(&request()).unwrap();
+        assert!(Arc::ptr_eq(&calls.only().unwrap(), &second));
+    }
+
+    #[test]
     fn what_is_taken_back_finds_the_call_that_was_asked() {
-        let calls = Calls::default();
+        let calls = Calls::new(false);
         let asked = calls.enter(2, true);
         calls.ask(&request()).unwrap();
         calls.enter(3, true);

@@ -9,10 +9,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tracing::debug;
 
-use super::{BackendError, http::HttpLink, link::Link};
+use super::{BackendError, Introduction, http::HttpLink, link::Link};
 use crate::{
     config::EraSetting,
-    protocol::{Abilities, Era, Id, Message, Revision, error, header as mcp, meta, method},
+    protocol::{Era, Id, Message, Revision, error, header as mcp, meta, method},
 };
 
 /// How long a process may leave the probe unanswered before `initialize` is
@@ -42,11 +42,12 @@ enum Verdict {
 }
 
 /// Finds the era, unless `setting` fixes it or `known` remembers it, and shakes
-/// hands.
+/// hands; in the name of `client`, if the link is for one.
 pub(crate) async fn shake(
     link: &Link,
     setting: EraSetting,
     known: Option<Era>,
+    client: Option<&Introduction>,
 ) -> Result<Handshake, BackendError> {
     let era = match setting {
         EraSetting::Legacy => Some(Era::Legacy),
@@ -54,7 +55,7 @@ pub(crate) async fn shake(
         EraSetting::Auto => known,
     };
     match (era, link) {
-        (Some(Era::Legacy), _) => initialize(link).await,
+        (Some(Era::Legacy), _) => initialize(link, client).await,
         (Some(Era::Modern), _) => match discover(link).await? {
             Verdict::Modern(handshake) => Ok(handshake),
             Verdict::Legacy => Err(BackendError::Protocol(
@@ -63,26 +64,29 @@ pub(crate) async fn shake(
         },
         (None, Link::Http(_)) => match discover(link).await? {
             Verdict::Modern(handshake) => Ok(handshake),
-            Verdict::Legacy => initialize(link).await,
+            Verdict::Legacy => initialize(link, client).await,
         },
-        (None, Link::Command(_)) => probe_process(link).await,
+        (None, Link::Command(_)) => probe_process(link, client).await,
     }
 }
 
 /// Probes a process in place: one that answers the probe is modern; one that
 /// refuses it, or leaves it unanswered, is asked to initialize as well, and
 /// whichever of the two it answers first, however late, decides.
-async fn probe_process(link: &Link) -> Result<Handshake, BackendError> {
+async fn probe_process(
+    link: &Link,
+    client: Option<&Introduction>,
+) -> Result<Handshake, BackendError> {
     let probe = discover(link);
     tokio::pin!(probe);
     if let Ok(verdict) = tokio::time::timeout(PROBE_PATIENCE, &mut probe).await {
         return match verdict? {
             Verdict::Modern(handshake) => Ok(handshake),
-            Verdict::Legacy => initialize(link).await,
+            Verdict::Legacy => initialize(link, client).await,
         };
     }
     debug!("the probe is unanswered, sending initialize as well");
-    let legacy = initialize(link);
+    let legacy = initialize(link, client);
     tokio::pin!(legacy);
     tokio::select! {
         late = &mut probe => match late? {
@@ -156,16 +160,11 @@ fn legacy_among(supported: &[String]) -> Result<Verdict, BackendError> {
 }
 
 /// Opens a legacy session.
-async fn initialize(link: &Link) -> Result<Handshake, BackendError> {
+async fn initialize(link: &Link, client: Option<&Introduction>) -> Result<Handshake, BackendError> {
     let mut wanted = Revision::NEWEST_LEGACY;
-    let abilities: Value = serde_json::from_str(Abilities::SHARED).unwrap_or_default();
     let result = loop {
         link.set_revision(None);
-        let params = json!({
-            "protocolVersion": wanted.as_str(),
-            "capabilities": abilities,
-            "clientInfo": meta::implementation(),
-        });
+        let params = Introduction::initialize(client, wanted);
         match ask(link, method::INITIALIZE, &params, None).await {
             Ok(result) => break result,
             // Some servers name what they speak instead of offering it.
@@ -206,7 +205,10 @@ fn older(data: &Value, wanted: Revision) -> Option<Revision> {
 
 /// Opens a new legacy session on a link that lost its own.
 pub(super) async fn renew(link: &Arc<HttpLink>) -> Result<(), BackendError> {
-    initialize(&Link::Http(Arc::clone(link))).await.map(drop)
+    let client = link.whose.as_deref();
+    initialize(&Link::Http(Arc::clone(link)), client)
+        .await
+        .map(drop)
 }
 
 /// Why a question got no result.

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    BackendError, CancelReason, Exchange, Unasked,
+    BackendError, CancelReason, Exchange, Introduction, Unasked,
     command::CommandLink,
     http::{Client, HttpLink},
 };
@@ -55,20 +55,27 @@ pub(crate) enum Link {
 }
 
 impl Link {
-    /// Launches the process, or gets ready to send requests.
+    /// Launches the process, or gets ready to send requests; for one client
+    /// alone, if it is `whose`.
     pub(super) fn open(
         backend: &Arc<str>,
         way: &Way,
         max_message: usize,
         unasked: mpsc::Sender<Unasked>,
         keepers: &TaskTracker,
+        whose: Option<&Arc<Introduction>>,
     ) -> Result<Self, BackendError> {
         let backend = Arc::clone(backend);
         match way {
-            Way::Command(settings) => {
-                CommandLink::launch(backend, settings, max_message, unasked, keepers)
-                    .map(Self::Command)
-            }
+            Way::Command(settings) => CommandLink::launch(
+                backend,
+                settings,
+                max_message,
+                unasked,
+                keepers,
+                whose.is_some(),
+            )
+            .map(Self::Command),
             Way::Http(settings, credential, client) => HttpLink::new(
                 backend,
                 Arc::clone(client),
@@ -76,6 +83,7 @@ impl Link {
                 credential.clone(),
                 max_message,
                 unasked,
+                whose.cloned(),
             )
             .map(Self::Http),
         }

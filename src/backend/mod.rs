@@ -24,6 +24,7 @@ mod error;
 mod exchange;
 mod handshake;
 mod http;
+mod introduction;
 mod inventory;
 mod link;
 mod mailbox;
@@ -35,6 +36,7 @@ mod unit;
 pub use cancel::CancelReason;
 pub use error::BackendError;
 pub use exchange::{Exchange, Item};
+pub use introduction::Introduction;
 pub(crate) use inventory::{Inventory, Tool};
 pub(crate) use link::Link;
 use link::Way;
@@ -52,7 +54,9 @@ use crate::{
 pub struct Backend {
     settings: BackendSettings,
     name: Arc<str>,
-    way: Result<Way, String>,
+    way: Arc<Result<Way, String>>,
+    /// Whose it is, if not all clients'.
+    client: Option<Arc<Introduction>>,
     state: watch::Sender<State>,
     inventory: ArcSwap<Inventory>,
     /// Whether clients are shown the inventory: not while it is down.
@@ -87,7 +91,8 @@ impl Backend {
     pub(crate) fn new(settings: BackendSettings) -> Self {
         Self {
             name: settings.name.as_str().into(),
-            way: Way::of(&settings),
+            way: Arc::new(Way::of(&settings)),
+            client: None,
             settings,
             state: watch::Sender::new(State::Starting),
             inventory: ArcSwap::default(),
@@ -95,6 +100,16 @@ impl Backend {
             keepers: TaskTracker::new(),
             retry: Notify::new(),
             stale: Notify::new(),
+        }
+    }
+
+    /// The same backend, for `client` alone: a process or session of its own,
+    /// with the same credential. It keeps no inventory.
+    pub(crate) fn for_client(&self, client: Arc<Introduction>) -> Self {
+        Self {
+            way: Arc::clone(&self.way),
+            client: Some(client),
+            ..Self::new(self.settings.clone())
         }
     }
 
@@ -150,14 +165,22 @@ impl Backend {
             .cloned()
     }
 
+    /// Its connection, if it is up.
+    pub(crate) fn connected(&self) -> Option<Arc<Connection>> {
+        match &*self.state.borrow() {
+            State::Up(connection) => Some(Arc::clone(connection)),
+            _ => None,
+        }
+    }
+
     /// Its connection. Waits up to `patience` while it starts; fails at once
     /// while it is down.
     pub(crate) async fn connection(
         &self,
         patience: Duration,
     ) -> Result<Arc<Connection>, BackendError> {
-        if let State::Up(connection) = &*self.state.borrow() {
-            return Ok(Arc::clone(connection));
+        if let Some(connection) = self.connected() {
+            return Ok(connection);
         }
         let deadline = tokio::time::Instant::now() + patience;
         let mut states = self.watch();

@@ -73,7 +73,7 @@ impl Backend {
         stop: CancellationToken,
         observer: &impl Observer,
     ) {
-        let way = match &self.way {
+        let way = match &*self.way {
             Ok(way) => way,
             Err(reason) => {
                 warn!(backend = self.name(), "unavailable: {reason}");
@@ -216,10 +216,12 @@ impl Backend {
             self.settings.max_message,
             sender,
             &self.keepers,
+            self.client.as_ref(),
         )?;
         let shaken = async {
-            let handshake = handshake::shake(&link, self.settings.era, era).await?;
-            let inventory = if handshake.tools {
+            let handshake =
+                handshake::shake(&link, self.settings.era, era, self.client.as_deref()).await?;
+            let inventory = if handshake.tools && self.client.is_none() {
                 inventory::read(self.name(), &link, handshake.revision).await?
             } else {
                 Inventory::default()

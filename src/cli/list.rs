@@ -15,7 +15,7 @@ use crate::{
     backend::State,
     config::{
         Auth, BackendName, BackendSettings, Config, ConnectRetry, EraSetting, HttpSettings, Listen,
-        Namespace, Transport,
+        Namespace, SessionSetting, Transport,
     },
     mux::{Mux, Shown},
     systemd::LogOptions,
@@ -77,6 +77,7 @@ fn of_endpoint(endpoint: &Url) -> Config {
         .replace([':', '[', ']'], "");
     let name = BackendName::new(name).or_else(|_| BackendName::new("endpoint"));
     let backends = name.into_iter().map(|name| BackendSettings {
+        session: SessionSetting::Shared,
         name,
         description: None,
         enabled: true,

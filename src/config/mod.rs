@@ -28,7 +28,7 @@ pub use environment::Environment;
 pub use error::{ConfigError, Problem};
 pub use settings::{
     Auth, BackendName, BackendSettings, CommandSettings, Config, ConnectRetry, EraSetting,
-    HttpSettings, Listen, ListenTransport, Namespace, Transport, Unresolved,
+    HttpSettings, Listen, ListenTransport, Namespace, SessionSetting, Transport, Unresolved,
 };
 
 impl Config {

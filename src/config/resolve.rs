@@ -12,7 +12,7 @@ use super::{
     format,
     settings::{
         Auth, BackendName, BackendSettings, CommandSettings, Config, ConnectRetry, EraSetting,
-        HttpSettings, Listen, ListenTransport, Namespace, Transport, Unresolved,
+        HttpSettings, Listen, ListenTransport, Namespace, SessionSetting, Transport, Unresolved,
     },
     tree,
     validate::{Outcome, Walk},
@@ -249,6 +249,10 @@ fn settings(
         name,
         description,
         enabled: backend.enabled,
+        session: match backend.session {
+            document::Session::Shared => SessionSetting::Shared,
+            document::Session::Client => SessionSetting::Client,
+        },
         namespace: match backend.namespace {
             document::Namespace::Prefix => Namespace::Prefix,
             document::Namespace::None => Namespace::None,

@@ -127,6 +127,8 @@ pub struct BackendSettings {
     pub enabled: bool,
     /// How its tools are named to clients.
     pub namespace: Namespace,
+    /// Whether all clients share one session with it.
+    pub session: SessionSetting,
     /// The era it speaks, if fixed.
     pub era: EraSetting,
     /// A call's deadline; progress extends it up to `max_timeout`.
@@ -157,6 +159,15 @@ pub enum Namespace {
     Prefix,
     /// Bare names.
     None,
+}
+
+/// Whether all clients share one session with a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionSetting {
+    /// They do.
+    Shared,
+    /// Each has a process or session of its own.
+    Client,
 }
 
 /// The era a backend speaks, if fixed.

@@ -67,7 +67,7 @@ pub(super) async fn answer(
                     None
                 }
                 _ => {
-                    legacy::notified(&session, &message);
+                    legacy::notified(&endpoint.mux, &session, &message);
                     None
                 }
             },

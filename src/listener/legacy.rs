@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     backend::{BackendError, Exchange},
-    mux::{Caller, Introduction, Mux},
+    mux::{Caller, Mux},
     protocol::{
         Abilities, Era, Id, Kind, Level, Message, Revision, RpcError,
         error::{INTERNAL_ERROR, INVALID_PARAMS},
@@ -54,7 +54,7 @@ pub(super) async fn answer(
             Rendering::new(exchange, Era::Legacy).respond(stream).await
         }
         Kind::Notification { .. } => {
-            notified(&session, &message);
+            notified(&endpoint.mux, &session, &message);
             empty(StatusCode::ACCEPTED)
         }
         Kind::Response { .. } => {
@@ -117,11 +117,15 @@ pub(super) fn set_level(session: &Session, id: &Id, message: &Message) -> Messag
 }
 
 /// Takes in a notification of a client.
-pub(super) fn notified(session: &Session, message: &Message) {
-    if message.method() == Some(method::CANCELLED)
-        && let Some(cancelled) = Cancelled::read(message)
-    {
-        session.cancel(&cancelled);
+pub(super) fn notified(mux: &Mux, session: &Session, message: &Message) {
+    match message.method() {
+        Some(method::CANCELLED) => {
+            if let Some(cancelled) = Cancelled::read(message) {
+                session.cancel(&cancelled);
+            }
+        }
+        Some(method::INITIALIZED) | None => {}
+        Some(_) => mux.tell(&session.introduction, message),
     }
 }
 
@@ -140,11 +144,8 @@ pub(super) fn open(mux: &Mux, message: &Message) -> Result<(Session, Message), R
         .id()
         .cloned()
         .ok_or_else(|| RpcError::new(INTERNAL_ERROR, "no id"))?;
-    let introduction = Introduction {
-        info: wanted.client_info,
-        abilities: Abilities::new(wanted.capabilities.as_deref().map(RawValue::get)),
-    };
-    let session = Session::new(revision, introduction, mux.versions());
+    let abilities = Abilities::new(wanted.capabilities.as_deref().map(RawValue::get));
+    let session = Session::new(revision, wanted.client_info, abilities, mux.versions());
     Ok((
         session,
         Message::success(&id, &mux.initialize(revision).to_string()),

@@ -10,13 +10,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use super::regret::{Cancelled, Regret};
 use crate::{
-    mux::{Caller, Introduction, Versions, Voice},
-    protocol::{Id, Level, Revision},
+    backend::Introduction,
+    mux::{Caller, Versions, Voice},
+    protocol::{Abilities, Id, Level, Revision},
 };
 
 /// The most sessions kept; beyond, the one unused for longest makes room.
@@ -33,7 +35,8 @@ const SWEEP: Duration = Duration::from_secs(60);
 pub(super) struct Session {
     /// The revision agreed upon.
     pub(super) revision: Revision,
-    introduction: Arc<Introduction>,
+    /// What the client said of itself.
+    pub(super) introduction: Arc<Introduction>,
     /// Where the client's answers go to what it is asked.
     pub(super) voice: Arc<Voice>,
     /// The lowest level of log messages that it wants.
@@ -52,7 +55,14 @@ pub(super) struct Session {
 
 impl Session {
     /// A session that begins with the lists `seen`.
-    pub(super) fn new(revision: Revision, introduction: Introduction, seen: Versions) -> Self {
+    pub(super) fn new(
+        revision: Revision,
+        info: Option<Box<RawValue>>,
+        abilities: Abilities,
+        seen: Versions,
+    ) -> Self {
+        let ended = CancellationToken::new();
+        let introduction = Introduction::new(info, abilities, ended.clone());
         Self {
             revision,
             introduction: Arc::new(introduction),
@@ -63,7 +73,7 @@ impl Session {
             streams: AtomicUsize::new(0),
             stream: Mutex::default(),
             calls: Mutex::default(),
-            ended: CancellationToken::new(),
+            ended,
         }
     }
 
@@ -275,11 +285,13 @@ mod tests {
     use super::*;
 
     fn session() -> Session {
-        let introduction = Introduction {
-            info: None,
-            abilities: crate::protocol::Abilities::new(None),
-        };
-        Session::new(Revision::NEWEST_LEGACY, introduction, Versions::default())
+        let abilities = Abilities::new(None);
+        Session::new(
+            Revision::NEWEST_LEGACY,
+            None,
+            abilities,
+            Versions::default(),
+        )
     }
 
     #[test]

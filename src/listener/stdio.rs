@@ -105,6 +105,9 @@ pub async fn serve(
         gone.cancel();
         client.tasks.wait().await;
     }
+    if let Some(session) = client.session() {
+        session.ended.cancel();
+    }
     drop(client);
     let _ = tokio::time::timeout(drain, writer).await;
     outcome
@@ -134,7 +137,11 @@ impl Client {
                     }
                 }
                 method::INITIALIZED => self.tell_changes(),
-                _ => {}
+                _ => {
+                    if let Some(session) = self.session() {
+                        self.mux.tell(&session.introduction, &message);
+                    }
+                }
             },
             Kind::Response { .. } => {
                 if let Some(session) = self.session() {

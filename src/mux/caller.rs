@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
-use serde_json::value::RawValue;
 
 use super::Voice;
 use crate::{
-    backend::CancelReason,
-    protocol::{Abilities, Era, Level, Revision},
+    backend::{CancelReason, Introduction},
+    protocol::{Era, Level, Revision},
 };
 
 /// The client behind a request.
@@ -28,15 +27,6 @@ pub struct Caller {
     pub headers: Option<HeaderMap>,
     /// Where the client's reason stands if it cancels the request.
     pub reason: CancelReason,
-}
-
-/// What a client says of itself once: in `initialize`.
-#[derive(Debug)]
-pub struct Introduction {
-    /// What it is (an `Implementation`, JSON text).
-    pub info: Option<Box<RawValue>>,
-    /// What it can be asked.
-    pub abilities: Abilities,
 }
 
 impl Caller {

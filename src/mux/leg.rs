@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue};
 use super::{
     Caller,
     bridge::{Bridge, MetaChange},
+    instances::Lease,
     params::invalid,
     target::{Subject, Target},
 };
@@ -29,6 +30,8 @@ pub(super) struct Leg {
     pub(super) connection: Arc<Connection>,
     /// What becomes of what comes back.
     pub(super) bridge: Bridge,
+    /// The backend is the client's own as long as this is held.
+    _lease: Option<Lease>,
 }
 
 /// What a client has answered to a modern server's `input_required`.
@@ -42,9 +45,9 @@ pub(super) struct Inputs {
 
 impl Leg {
     /// Sends `request`, whose parameters are `params`, to `target` over
-    /// `connection`; with the client's `inputs` if it is sent again.
+    /// the connection that the client is to have; with the client's `inputs` if it is sent again.
     pub(super) fn send(
-        connection: Arc<Connection>,
+        (connection, lease): (Arc<Connection>, Option<Lease>),
         target: &Target,
         caller: &Caller,
         request: &Message,
@@ -81,6 +84,7 @@ impl Leg {
             exchange,
             connection,
             bridge,
+            _lease: lease,
         })
     }
 

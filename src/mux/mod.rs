@@ -23,6 +23,7 @@ mod bridge;
 mod caller;
 mod catalog;
 mod handle;
+mod instances;
 mod leg;
 mod params;
 mod parking;
@@ -34,20 +35,21 @@ mod target;
 mod version;
 mod voice;
 
-pub use caller::{Caller, Introduction};
+pub use caller::Caller;
 pub(crate) use catalog::Catalog;
 pub use catalog::Shown;
 pub(crate) use version::{Changed, Versions};
 pub use voice::Voice;
 
 use crate::{
-    backend::{Backend, Exchange, Observer, State},
+    backend::{Backend, Exchange, Introduction, Observer, State},
     config::Config,
     protocol::{
         Era, Id, Message, RawObject, Revision, RpcError, error::INVALID_PARAMS, meta, method,
     },
 };
 use catalog::{Share, instructions};
+use instances::Instances;
 use parking::Parking;
 pub(crate) use target::named_by;
 
@@ -73,6 +75,8 @@ pub struct Mux {
     places: Arc<Semaphore>,
     /// Calls that wait for their clients' answers.
     parking: Parking,
+    /// Backends of which each client has its own.
+    instances: Arc<Instances>,
     /// Backends end.
     stopping: CancellationToken,
     supervisors: Mutex<JoinSet<()>>,
@@ -85,6 +89,7 @@ impl Mux {
     pub fn start(config: &Config) -> Arc<Self> {
         let enabled = config.backends.iter().filter(|settings| settings.enabled);
         let backends = enabled.map(|settings| Arc::new(Backend::new(settings.clone())));
+        let stopping = CancellationToken::new();
         let mux = Arc::new(Self {
             backends: backends.collect(),
             catalog: ArcSwap::from_pointee(Catalog::build(&[])),
@@ -96,7 +101,8 @@ impl Mux {
             closing: CancellationToken::new(),
             places: Arc::new(Semaphore::new(MAX_CALLS)),
             parking: Parking::new(),
-            stopping: CancellationToken::new(),
+            instances: Instances::new(config.connect_retry, stopping.clone()),
+            stopping,
             supervisors: Mutex::default(),
         });
         let mut supervisors = mux
@@ -159,6 +165,7 @@ impl Mux {
                 .unwrap_or_else(PoisonError::into_inner),
         );
         while supervisors.join_next().await.is_some() {}
+        self.instances.ended().await;
     }
 
     /// Builds the catalog anew and, if clients see another one now, tells them.
@@ -245,6 +252,12 @@ impl Mux {
             }
         }
         self.settled.store(true, Ordering::Relaxed);
+    }
+
+    /// Passes on a notification of a legacy client to the backends that are its
+    /// own, and to the only one there is; others cannot tell whose it is.
+    pub(crate) fn tell(&self, client: &Introduction, notification: &Message) {
+        self.instances.tell(client, notification);
     }
 
     /// Answers the request `message` of `caller`.

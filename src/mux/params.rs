@@ -1,6 +1,8 @@
 //! What is read of a request's parameters, and how a bad one is refused.
 
-use crate::protocol::{Id, Message, RawObject, RpcError, error::INVALID_PARAMS, meta};
+use serde_json::value::RawValue;
+
+use crate::protocol::{Abilities, Id, Message, RawObject, RpcError, error::INVALID_PARAMS, meta};
 
 /// The parameters of a request; none if it has none. Error: they are no object.
 pub(super) fn of(message: &Message) -> Result<RawObject<'_>, RpcError> {
@@ -26,6 +28,17 @@ pub(super) fn token(params: &RawObject<'_>) -> Result<Option<String>, RpcError> 
         }
         token => Ok(token.map(str::to_owned)),
     }
+}
+
+/// What a modern client says of itself in a request's `_meta`.
+pub(super) fn introduction(request: &Message) -> (Option<Box<RawValue>>, Abilities) {
+    let params = of(request).ok();
+    let own = params
+        .as_ref()
+        .and_then(|params| RawObject::parse(params.get("_meta").ok()??).ok());
+    let of = |key: &str| own.as_ref().and_then(|own| own.get(key).ok().flatten());
+    let info = of(meta::CLIENT_INFO).and_then(|info| RawValue::from_string(info.to_owned()).ok());
+    (info, Abilities::new(of(meta::CLIENT_CAPABILITIES)))
 }
 
 /// The string `key`. Error: it is missing or no string.

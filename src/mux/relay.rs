@@ -15,6 +15,7 @@ use tracing::{debug, info};
 
 use super::{
     Caller, Mux,
+    instances::Instances,
     leg::{Inputs, Leg},
     params,
     questions::{Asked, Purpose},
@@ -32,6 +33,7 @@ use crate::{
 
 /// A request that is being relayed.
 pub(super) struct Relay {
+    instances: Arc<Instances>,
     pub(super) caller: Caller,
     pub(super) request: Message,
     pub(super) id: Id,
@@ -131,14 +133,22 @@ impl Mux {
         };
         let settings = target.backend.settings();
         let clock = Clock::start(settings.timeout, settings.max_timeout);
-        let leg = send(target, &caller, &request, &params, None, clock.timeout)
-            .await
-            .map_err(refused)?;
+        let leg = send(
+            &self.instances,
+            target,
+            &caller,
+            &request,
+            None,
+            clock.timeout,
+        )
+        .await
+        .map_err(refused)?;
         let level = match caller.era() {
             Era::Legacy => caller.level,
             Era::Modern => Level::wanted(&params),
         };
         Ok(Box::new(Relay {
+            instances: Arc::clone(&self.instances),
             level,
             token,
             targets,
@@ -267,17 +277,9 @@ impl Relay {
         let Some(target) = self.targets.front() else {
             return Err(RpcError::new(UNAVAILABLE, "nobody is left to ask"));
         };
-        let params = params::of(&self.request)?;
+        let (caller, request) = (&self.caller, &self.request);
         let patience = self.clock.timeout;
-        self.leg = send(
-            target,
-            &self.caller,
-            &self.request,
-            &params,
-            inputs,
-            patience,
-        )
-        .await?;
+        self.leg = send(&self.instances, target, caller, request, inputs, patience).await?;
         self.clock.extend();
         Ok(())
     }
@@ -316,14 +318,7 @@ impl Relay {
         if let Some(introduction) = &self.caller.introduction {
             return introduction.abilities.clone();
         }
-        let own = params::of(&self.request).ok();
-        let meta = own
-            .as_ref()
-            .and_then(|params| RawObject::parse(params.get("_meta").ok()??).ok());
-        Abilities::new(
-            meta.as_ref()
-                .and_then(|meta| meta.get(meta::CLIENT_CAPABILITIES).ok().flatten()),
-        )
+        params::introduction(&self.request).1
     }
 
     /// A person may take the time that the longest call may take.
@@ -396,20 +391,22 @@ impl Relay {
 
 /// Sends a request to `target`, waiting for it to start for `patience` at most.
 async fn send(
+    instances: &Arc<Instances>,
     target: &Target,
     caller: &Caller,
     request: &Message,
-    params: &RawObject<'_>,
     inputs: Option<&Inputs>,
     patience: Duration,
 ) -> Result<Leg, RpcError> {
     let backend = &target.backend;
-    let connection = backend.connection(patience).await.map_err(|error| {
+    let connected = instances.connect(backend, caller, request, patience).await;
+    let connection = connected.map_err(|error| {
         let method = request.method().unwrap_or_default();
         info!(backend = backend.name(), method, "call failed: {error}");
         error.to_rpc(backend.name())
     })?;
-    Leg::send(connection, target, caller, request, params, inputs)
+    let params = params::of(request)?;
+    Leg::send(connection, target, caller, request, &params, inputs)
 }
 
 /// How long a call may take.

@@ -7,6 +7,7 @@
 
 mod attribution;
 mod cells;
+mod own;
 mod parked;
 #[path = "../support/mod.rs"]
 mod support;

@@ -2,7 +2,7 @@
 
 use super::{
     ANSWER, able, asking, call,
-    support::{Client, Era, Mux, Peer, Setup, at, text},
+    support::{Client, Era, Mux, Peer, Setup, at, eventually, text},
 };
 
 fn begin(mux: &Mux) -> (Client, String) {
@@ -95,6 +95,22 @@ fn stopping_does_not_wait_for_clients_that_never_come_back() {
     let stopping = std::time::Instant::now();
     mux.stop();
     assert!(stopping.elapsed() < std::time::Duration::from_secs(8));
-    let cancelled = peer.messages("notifications/cancelled");
-    assert_eq!(cancelled.len(), 1, "the call was cancelled: {cancelled:?}");
+}
+
+#[test]
+fn a_call_whose_client_never_comes_back_ends_at_its_limit() {
+    let peer = Peer::new(asking());
+    let mux = Setup::default()
+        .backend("b", &peer, "timeout: 1s\nmax_timeout: 1s")
+        .serve();
+    let (client, state) = begin(&mux);
+    peer.message("notifications/cancelled", 1);
+    let told = eventually("it has expired", || {
+        let answer = retry(&client, "b__ask", &state, "");
+        answer
+            .response
+            .contains("waited too long")
+            .then(|| answer.result())
+    });
+    assert_eq!(at(&told, &["isError"]), "true");
 }

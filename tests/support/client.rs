@@ -194,6 +194,21 @@ impl Client {
         );
     }
 
+    /// Ends the session.
+    #[track_caller]
+    pub fn leave(&self) {
+        let headers = self.headers(None, None);
+        let headers: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let mut connection = Connection::open(self.address);
+        connection
+            .request("DELETE", "/mcp", &headers, "")
+            .expect("mcpmux reads the request");
+        assert_eq!(connection.reply().status, 204);
+    }
+
     /// A fresh id.
     pub fn id(&self) -> String {
         self.next.fetch_add(1, Ordering::Relaxed).to_string()

@@ -34,7 +34,7 @@ pub(crate) struct CommandLink {
 }
 
 impl CommandLink {
-    /// Launches the command. `unasked` gets what the server says unasked;
+    /// Launches the command, for `one_client` or for all. `unasked` gets what the server says unasked;
     /// among `keepers` is the task that ends the process.
     pub(super) fn launch(
         backend: Arc<str>,
@@ -42,9 +42,10 @@ impl CommandLink {
         max_message: usize,
         unasked: mpsc::Sender<Unasked>,
         keepers: &TaskTracker,
+        one_client: bool,
     ) -> Result<Self, BackendError> {
         let (process, stdin, stdout) = Process::launch(Arc::clone(&backend), settings)?;
-        let pipe = Pipe::open(backend, stdin, stdout, max_message, unasked);
+        let pipe = Pipe::open(backend, stdin, stdout, max_message, unasked, one_client);
         let stop = CancellationToken::new();
         let keeper = keepers.spawn(keep(process, Arc::clone(&pipe), stop.clone()));
         Ok(Self {

@@ -58,12 +58,13 @@ impl Pipe {
         stdout: impl AsyncRead + Unpin + Send + 'static,
         max_message: usize,
         unasked: mpsc::Sender<Unasked>,
+        one_client: bool,
     ) -> Arc<Self> {
         let (outbox, inbox) = mpsc::channel(OUTBOX);
         let pipe = Arc::new(Self {
             backend,
             outbox,
-            calls: Calls::default(),
+            calls: Calls::new(one_client),
             next_id: AtomicU64::new(1),
             drained: CancellationToken::new(),
             closed: CancellationToken::new(),

@@ -22,7 +22,7 @@ use super::{
     client::{Client, Failure, Response, USER_AGENT},
 };
 use crate::{
-    backend::{BackendError, Unasked, calls::Calls, handshake},
+    backend::{BackendError, Introduction, Unasked, calls::Calls, handshake},
     config::HttpSettings,
     credential::{Credential, Generation},
     protocol::{Message, Revision, header as mcp},
@@ -55,6 +55,8 @@ pub(crate) struct HttpLink {
     pub(super) max_message: usize,
     next_id: AtomicU64,
     pub(super) calls: Calls,
+    /// The client whose session it is, if not all clients'.
+    pub(crate) whose: Option<Arc<Introduction>>,
     renewing: Mutex<()>,
     pub(super) unasked: mpsc::Sender<Unasked>,
     pub(super) stopped: CancellationToken,
@@ -71,6 +73,7 @@ impl HttpLink {
         credential: Credential,
         max_message: usize,
         unasked: mpsc::Sender<Unasked>,
+        whose: Option<Arc<Introduction>>,
     ) -> Result<Arc<Self>, BackendError> {
         let mut headers = HeaderMap::new();
         for (name, value) in &settings.headers {
@@ -90,7 +93,8 @@ impl HttpLink {
             mode: ArcSwap::default(),
             max_message,
             next_id: AtomicU64::new(1),
-            calls: Calls::default(),
+            calls: Calls::new(whose.is_some()),
+            whose,
             renewing: Mutex::default(),
             unasked,
             stopped: CancellationToken::new(),

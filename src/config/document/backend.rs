@@ -54,9 +54,11 @@ pub(in crate::config) struct Backend {
     pub(in crate::config) enabled: bool,
     /// How its tools are named to clients.
     pub(in crate::config) namespace: Namespace,
-    /// Whether all clients share one session with it.
-    #[schemars(extend("x-not-yet" = true))]
-    session: Session,
+    /// Whether all clients share one session with it. With one of their own, it
+    /// can ask each of them things at any time and knows what each can do, at
+    /// the price of a process or session for each; those of the modern era have no
+    /// need of it.
+    pub(in crate::config) session: Session,
     /// The era of the MCP specification that it speaks.
     pub(in crate::config) era: Era,
     /// When it is started.
@@ -114,10 +116,10 @@ pub(in crate::config) enum Era {
 /// Whether all clients share one session with a backend.
 #[derive(Clone, Copy, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-enum Session {
+pub(in crate::config) enum Session {
     /// One session for all clients.
     Shared,
-    /// A session for each client.
+    /// A process or session for each client.
     Client,
 }
 

@@ -19,7 +19,7 @@ use self::order::in_order;
 use super::quantity::{Size, Span};
 
 pub(super) use auth::{Auth, AuthType};
-pub(super) use backend::{Backend, BackendTransport, Era, Namespace};
+pub(super) use backend::{Backend, BackendTransport, Era, Namespace, Session};
 
 /// The configuration of mcpmux.
 #[derive(Default, Deserialize, JsonSchema)]

@@ -1,0 +1,271 @@
+//! Backends of which each client has its own (`session: client`): started when
+//! a client first calls them, ended when it goes, bounded in number. A modern
+//! client has no session, so each of its calls has one to itself while it lasts.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use serde_json::value::RawValue;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::debug;
+
+use super::Caller;
+use crate::{
+    backend::{Backend, BackendError, Connection, Introduction, Observer},
+    config::{ConnectRetry, SessionSetting},
+    protocol::{Era, Message},
+};
+
+/// The most that one backend may have of its own at once.
+const MAX: usize = 64;
+
+/// How long one that served a modern client waits for the next call.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// The backends that clients have of their own.
+pub(super) struct Instances {
+    retry: ConnectRetry,
+    stopping: CancellationToken,
+    tasks: TaskTracker,
+    table: Mutex<HashMap<Key, Instance>>,
+}
+
+/// Whose it is: of which backend, and of which client or call.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    backend: Arc<str>,
+    client: u64,
+}
+
+struct Instance {
+    backend: Arc<Backend>,
+    client: Arc<Introduction>,
+    /// No call of a modern client has it now.
+    free: bool,
+}
+
+/// The use of a backend of one's own; dropped, a modern client's next call may
+/// have it.
+pub(super) struct Lease {
+    instances: Weak<Instances>,
+    key: Option<Key>,
+}
+
+/// Nobody is told what becomes of one: its lists are those of the shared one.
+struct Nobody;
+
+impl Observer for Nobody {
+    fn offer_changed(&self) {}
+
+    fn state_changed(&self) {}
+}
+
+impl Instances {
+    /// None yet; all end with `stopping`.
+    pub(super) fn new(retry: ConnectRetry, stopping: CancellationToken) -> Arc<Self> {
+        Arc::new(Self {
+            retry,
+            stopping,
+            tasks: TaskTracker::new(),
+            table: Mutex::default(),
+        })
+    }
+
+    /// The connection over which `caller` is to call `backend`: its own, where
+    /// it has one. Waits up to `patience` for it to start.
+    pub(super) async fn connect(
+        self: &Arc<Self>,
+        backend: &Arc<Backend>,
+        caller: &Caller,
+        request: &Message,
+        patience: Duration,
+    ) -> Result<(Arc<Connection>, Option<Lease>), BackendError> {
+        let shared = backend.connection(patience).await?;
+        if backend.settings().session == SessionSetting::Shared || shared.era() == Era::Modern {
+            return Ok((shared, None));
+        }
+        let (own, key) = match &caller.introduction {
+            Some(client) => (self.of_client(backend, client)?, None),
+            None => {
+                let (own, key) = self.of_call(backend, request)?;
+                (own, Some(key))
+            }
+        };
+        let lease = Lease {
+            instances: Arc::downgrade(self),
+            key,
+        };
+        Ok((own.connection(patience).await?, Some(lease)))
+    }
+
+    /// The one of a legacy client.
+    fn of_client(
+        self: &Arc<Self>,
+        backend: &Arc<Backend>,
+        client: &Arc<Introduction>,
+    ) -> Result<Arc<Backend>, BackendError> {
+        let key = Key {
+            backend: backend.name().into(),
+            client: client.number,
+        };
+        let mut table = self.table();
+        if let Some(instance) = table.get(&key) {
+            return Ok(Arc::clone(&instance.backend));
+        }
+        self.start(&mut table, key, backend, Arc::clone(client))
+    }
+
+    /// One that no other call has.
+    fn of_call(
+        self: &Arc<Self>,
+        backend: &Arc<Backend>,
+        request: &Message,
+    ) -> Result<(Arc<Backend>, Key), BackendError> {
+        let (info, abilities) = super::params::introduction(request);
+        let mut table = self.table();
+        let suits = |key: &Key, instance: &Instance| {
+            instance.free
+                && *key.backend == *backend.name()
+                && instance.client.abilities == abilities
+                && instance.client.info.as_deref().map(RawValue::get)
+                    == info.as_deref().map(RawValue::get)
+        };
+        let free = table
+            .iter_mut()
+            .find(|(key, instance)| suits(key, instance));
+        if let Some((key, instance)) = free {
+            instance.free = false;
+            return Ok((Arc::clone(&instance.backend), key.clone()));
+        }
+        let client = Arc::new(Introduction::new(info, abilities, CancellationToken::new()));
+        let key = Key {
+            backend: backend.name().into(),
+            client: client.number,
+        };
+        let own = self.start(&mut table, key.clone(), backend, client)?;
+        Ok((own, key))
+    }
+
+    fn start(
+        self: &Arc<Self>,
+        table: &mut HashMap<Key, Instance>,
+        key: Key,
+        backend: &Arc<Backend>,
+        client: Arc<Introduction>,
+    ) -> Result<Arc<Backend>, BackendError> {
+        let of_same = |other: &&Key| other.backend == key.backend;
+        if table.keys().filter(of_same).count() >= MAX {
+            // One that waits for a call makes room for one that is needed.
+            let idle = table
+                .iter()
+                .find(|(other, instance)| of_same(other) && instance.free)
+                .map(|(other, _)| other.clone());
+            let Some(idle) = idle.and_then(|idle| table.remove(&idle)) else {
+                return Err(BackendError::Unavailable {
+                    backend: backend.name().to_owned(),
+                    detail: format!(
+                        "{MAX} clients have one of their own already (session: client)"
+                    ),
+                });
+            };
+            idle.client.gone.cancel();
+        }
+        let own = Arc::new(backend.for_client(Arc::clone(&client)));
+        debug!(
+            backend = backend.name(),
+            client = client.number,
+            "a client gets its own"
+        );
+        let stop = self.stopping.child_token();
+        let (instances, supervised) = (Arc::downgrade(self), Arc::clone(&own));
+        let (gone, retry, ended) = (client.gone.clone(), self.retry, key.clone());
+        self.tasks.spawn(async move {
+            let supervising = supervised.supervise(retry, stop.clone(), &Nobody);
+            tokio::pin!(supervising);
+            tokio::select! {
+                () = &mut supervising => {}
+                () = gone.cancelled() => {
+                    if let Some(instances) = instances.upgrade() {
+                        instances.table().remove(&ended);
+                    }
+                    stop.cancel();
+                    supervising.await;
+                }
+            }
+        });
+        let instance = Instance {
+            backend: Arc::clone(&own),
+            client,
+            free: false,
+        };
+        table.insert(key, instance);
+        Ok(own)
+    }
+
+    /// Sends a notification of `client` to the backends that it has of its own.
+    pub(super) fn tell(&self, client: &Introduction, notification: &Message) {
+        let own: Vec<_> = self
+            .table()
+            .iter()
+            .filter(|(key, _)| key.client == client.number)
+            .map(|(_, instance)| Arc::clone(&instance.backend))
+            .collect();
+        for backend in own {
+            let notification = notification.clone();
+            self.tasks.spawn(async move {
+                if let Some(connection) = backend.connected() {
+                    let _ = connection.link.send(&notification).await;
+                }
+            });
+        }
+    }
+
+    /// Waits until all have ended; they do once `stopping`.
+    pub(super) async fn ended(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    fn release(self: &Arc<Self>, key: Key) {
+        let Some(gone) = ({
+            let mut table = self.table();
+            table.get_mut(&key).map(|instance| {
+                instance.free = true;
+                instance.client.gone.clone()
+            })
+        }) else {
+            return;
+        };
+        let (instances, stopping) = (Arc::downgrade(self), self.stopping.clone());
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stopping.cancelled() => return,
+                () = gone.cancelled() => return,
+                () = tokio::time::sleep(IDLE) => {}
+            }
+            let Some(instances) = instances.upgrade() else {
+                return;
+            };
+            let mut table = instances.table();
+            if table.get(&key).is_some_and(|own| own.free) {
+                table.remove(&key);
+                gone.cancel();
+            }
+        });
+    }
+
+    fn table(&self) -> MutexGuard<'_, HashMap<Key, Instance>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let (Some(key), Some(instances)) = (self.key.take(), self.instances.upgrade()) {
+            instances.release(key);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! `session: client`: a process or session for each client, started when it is
+//! first needed, ended when the client goes.
+
+use std::thread;
+
+use super::{
+    ABLE, ANSWER, able, able_legacy, asking, call, done,
+    support::{Client, Era, Mux, Peer, Setup, Step, at, eventually, text},
+};
+
+const OWN: &str = "session: client";
+
+fn serve(peer: &Peer) -> Mux {
+    let mux = Setup::default().backend("b", peer, OWN).serve();
+    Client::wait_for(&mux, "b__ask");
+    mux
+}
+
+#[test]
+fn each_client_has_its_own_process_which_knows_what_it_can_do_and_ends_with_it() {
+    let script = asking().tool("wait", [Step::Await("go".to_owned()), done()]);
+    let peer = Peer::new(script);
+    let mux = serve(&peer);
+    let (first, second) = (able_legacy(&mux), Client::legacy(&mux));
+    assert_eq!(peer.starts(), 1, "nobody has called yet");
+    thread::scope(|scope| {
+        let slow = scope.spawn(|| second.send(&call(&second, "b__wait", "")));
+        peer.message("tools/call", 1);
+        let answer = first.converse(&call(&first, "b__ask", ""), |_| ANSWER.to_owned());
+        assert_eq!(answer.before.len(), 1, "no guess was needed");
+        answer.result();
+        peer.open("go");
+        slow.join().expect("the other call").result();
+    });
+    assert_eq!(peer.starts(), 3);
+    let declared: Vec<_> = peer
+        .messages("initialize")
+        .iter()
+        .map(|message| at(message, &["params", "capabilities"]))
+        .collect();
+    assert!(declared.contains(&"{}".to_owned()), "{declared:?}");
+    let able = |declared: &String| {
+        let parsed = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
+        parsed(declared) == parsed(ABLE)
+    };
+    assert!(declared.iter().any(able), "{declared:?}");
+    let ends = || {
+        let events = peer.events();
+        let end =
+            |event: &&super::support::Event| matches!(event, super::support::Event::EndOfInput);
+        events.iter().filter(end).count()
+    };
+    assert_eq!(ends(), 0);
+    first.leave();
+    eventually("its process ends", || (ends() == 1).then_some(()));
+    second.call("b__wait", None).result();
+    assert_eq!(peer.starts(), 3, "the other one's goes on");
+}
+
+#[test]
+fn calls_of_modern_clients_at_once_have_one_each_and_give_it_back() {
+    let peer = Peer::new(asking());
+    let mux = serve(&peer);
+    let client = able(&mux, Era::Modern);
+    let mut states = Vec::new();
+    for _ in 0..3 {
+        let first = client.send(&call(&client, "b__ask", "")).result();
+        assert_eq!(text(&at(&first, &["resultType"])), "input_required");
+        states.push(at(&first, &["requestState"]));
+    }
+    assert_eq!(peer.starts(), 4, "three wait at once, and the shared one");
+    for state in states {
+        let members = format!(r#""inputResponses":{{"0-0":{ANSWER}}},"requestState":{state}"#);
+        let last = client.send(&call(&client, "b__ask", &members)).result();
+        assert_eq!(text(&at(&last, &["resultType"])), "complete");
+    }
+    let again = client.send(&call(&client, "b__ask", "")).result();
+    at(&again, &["requestState"]);
+    assert_eq!(peer.starts(), 4, "one that was given back serves again");
+}
+
+#[test]
+fn over_http_each_client_has_a_session() {
+    let script = asking().sessions(&["s1", "s2", "s3"]);
+    let peer = Peer::http(script.tool("wait", [done()]));
+    let mux = serve(&peer);
+    for session in ["s2", "s3"] {
+        let client = able_legacy(&mux);
+        client.call("b__wait", None).result();
+        let calls = peer.requests();
+        let last = calls.iter().rfind(|r| r.body.contains("tools/call"));
+        let used = last.and_then(|call| call.header("mcp-session-id").map(str::to_owned));
+        assert_eq!(used.as_deref(), Some(session));
+    }
+}
