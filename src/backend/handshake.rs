@@ -6,10 +6,10 @@ use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 use tracing::debug;
 
-use super::{BackendError, Introduction, http::HttpLink, link::Link};
+use super::{BackendError, Introduction, Offers, http::HttpLink, link::Link};
 use crate::{
     config::EraSetting,
     protocol::{Era, Id, Message, Revision, error, header as mcp, meta, method},
@@ -24,10 +24,8 @@ const PROBE_PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Handshake {
     /// The revision agreed upon.
     pub(crate) revision: Revision,
-    /// Whether it offers tools.
-    pub(crate) tools: bool,
-    /// Whether it says when its tools change.
-    pub(crate) tools_changed: bool,
+    /// What it can do.
+    pub(crate) offers: Offers,
     /// Its name and version, for display.
     pub(crate) server: Option<String>,
     /// Its guidance for models.
@@ -112,7 +110,7 @@ async fn discover(link: &Link) -> Result<Verdict, BackendError> {
     let answer = ask(link, method::DISCOVER, &params, Some(revision)).await;
     match answer {
         Ok(result) => {
-            let found: Discovered = read(&result)?;
+            let found: Discovered<'_> = read(&result)?;
             if found
                 .supported_versions
                 .iter()
@@ -179,7 +177,7 @@ async fn initialize(link: &Link, client: Option<&Introduction>) -> Result<Handsh
             Err(Asked::Failed(error)) => return Err(error),
         }
     };
-    let found: Initialized = read(&result)?;
+    let found: Initialized<'_> = read(&result)?;
     let revision = Revision::parse(&found.protocol_version)
         .filter(|revision| revision.era() == Era::Legacy)
         .ok_or_else(|| {
@@ -191,7 +189,12 @@ async fn initialize(link: &Link, client: Option<&Introduction>) -> Result<Handsh
     link.set_revision(Some(revision));
     link.send(&Message::notification(method::INITIALIZED, "{}"))
         .await?;
-    Ok(found.about.into_handshake(revision, found.server_info))
+    Ok(Handshake::new(
+        revision,
+        found.capabilities,
+        found.server_info,
+        found.instructions,
+    ))
 }
 
 /// The newest legacy revision older than `wanted` that an error's data names.
@@ -301,39 +304,23 @@ struct Refusal {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Initialized {
+struct Initialized<'a> {
     protocol_version: String,
     server_info: Option<Implementation>,
-    #[serde(flatten)]
-    about: About,
+    #[serde(borrow)]
+    capabilities: Option<&'a RawValue>,
+    instructions: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Discovered {
+struct Discovered<'a> {
     supported_versions: Vec<String>,
     #[serde(rename = "_meta")]
     meta: Option<Value>,
-    #[serde(flatten)]
-    about: About,
-}
-
-#[derive(Deserialize)]
-struct About {
-    #[serde(default)]
-    capabilities: Capabilities,
+    #[serde(borrow)]
+    capabilities: Option<&'a RawValue>,
     instructions: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-struct Capabilities {
-    tools: Option<ListCapability>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct ListCapability {
-    list_changed: bool,
 }
 
 #[derive(Deserialize)]
@@ -343,30 +330,35 @@ struct Implementation {
     version: String,
 }
 
-impl Discovered {
+impl Discovered<'_> {
     fn into_handshake(self, revision: Revision) -> Handshake {
         let server = self
             .meta
             .as_ref()
             .and_then(|meta| meta.get(meta::SERVER_INFO));
         let server = server.and_then(|server| Implementation::deserialize(server).ok());
-        self.about.into_handshake(revision, server)
+        Handshake::new(revision, self.capabilities, server, self.instructions)
     }
 }
 
-impl About {
-    fn into_handshake(self, revision: Revision, server: Option<Implementation>) -> Handshake {
-        let tools = self.capabilities.tools;
-        Handshake {
+impl Handshake {
+    fn new(
+        revision: Revision,
+        capabilities: Option<&RawValue>,
+        server: Option<Implementation>,
+        instructions: Option<String>,
+    ) -> Self {
+        Self {
             revision,
-            tools_changed: tools.as_ref().is_some_and(|tools| tools.list_changed),
-            tools: tools.is_some(),
+            offers: capabilities
+                .map(|capabilities| Offers::read(capabilities.get()))
+                .unwrap_or_default(),
             server: server.map(|server| {
                 format!("{} {}", server.name, server.version)
                     .trim_end()
                     .to_owned()
             }),
-            instructions: self.instructions.filter(|text| !text.trim().is_empty()),
+            instructions: instructions.filter(|text| !text.trim().is_empty()),
         }
     }
 }

@@ -1,14 +1,7 @@
 //! One backend as the rest of the house sees it: a name, a state, an inventory
 //! and a way to send it requests. Knows nothing of other backends or of clients.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use tokio::{
@@ -28,6 +21,7 @@ mod introduction;
 mod inventory;
 mod link;
 mod mailbox;
+mod offers;
 mod state;
 mod supervisor;
 mod unasked;
@@ -37,9 +31,10 @@ pub use cancel::CancelReason;
 pub use error::BackendError;
 pub use exchange::{Exchange, Item};
 pub use introduction::Introduction;
-pub(crate) use inventory::{Inventory, Tool};
+pub(crate) use inventory::{Definition, Inventory, Lists, Tool};
 pub(crate) use link::Link;
 use link::Way;
+pub(crate) use offers::Offers;
 pub(crate) use state::{Down, State};
 pub(crate) use supervisor::Observer;
 use unasked::Unasked;
@@ -59,8 +54,6 @@ pub struct Backend {
     client: Option<Arc<Introduction>>,
     state: watch::Sender<State>,
     inventory: ArcSwap<Inventory>,
-    /// Whether clients are shown the inventory: not while it is down.
-    listed: AtomicBool,
     /// Processes that are being ended.
     keepers: TaskTracker,
     /// Asks the supervisor to try again now.
@@ -74,9 +67,9 @@ pub struct Backend {
 pub struct Connection {
     pub(crate) link: Link,
     pub(crate) revision: Revision,
-    pub(crate) tools_changed: bool,
+    /// What it can do.
+    pub(crate) offers: Arc<Offers>,
     pub(crate) server: Option<String>,
-    pub(crate) instructions: Option<String>,
 }
 
 impl Connection {
@@ -96,7 +89,6 @@ impl Backend {
             settings,
             state: watch::Sender::new(State::Starting),
             inventory: ArcSwap::default(),
-            listed: AtomicBool::new(true),
             keepers: TaskTracker::new(),
             retry: Notify::new(),
             stale: Notify::new(),
@@ -138,9 +130,9 @@ impl Backend {
         self.inventory.load_full()
     }
 
-    /// Whether clients are shown what it offers.
-    pub(crate) fn is_listed(&self) -> bool {
-        self.listed.load(Ordering::Acquire)
+    /// Whether there is a way to it, as long as the configuration is as it is.
+    pub(crate) fn is_possible(&self) -> bool {
+        self.way.is_ok()
     }
 
     /// Has it tried again at once, if it is down.
@@ -154,15 +146,11 @@ impl Backend {
         let State::Up(connection) = self.state() else {
             return None;
         };
-        let inventory = inventory::read(self.name(), &connection.link, connection.revision)
+        let tools = inventory::tools(self.name(), &connection.link, connection.revision)
             .await
             .ok()?;
         self.stale.notify_one();
-        inventory
-            .tools
-            .iter()
-            .find(|tool| tool.name == name)
-            .cloned()
+        tools.into_iter().find(|tool| tool.name == name)
     }
 
     /// Its connection, if it is up.

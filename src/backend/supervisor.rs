@@ -1,10 +1,7 @@
 //! The life of one backend: connected, watched, its inventory kept fresh,
 //! connected anew when it is lost. The only place that changes its state.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::mpsc,
@@ -15,12 +12,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::{
-    Backend, BackendError, Connection, Down, Inventory, Link, State, Unasked, Way, command,
+    Backend, BackendError, Connection, Down, Inventory, Link, Lists, State, Unasked, Way, command,
     handshake, http, inventory,
 };
 use crate::{
     config::{ConnectRetry, EraSetting},
-    protocol::{Era, method},
+    protocol::Era,
 };
 
 /// The pause after the first failed attempt; doubled with each further one.
@@ -46,7 +43,7 @@ fn delay(failures: u32, max: Duration) -> Duration {
 
 /// Who is told what becomes of a backend.
 pub(crate) trait Observer {
-    /// What it offers, or whether that is listed, is about to be another one.
+    /// What it offers is another one.
     fn offer_changed(&self);
 
     /// Its state is another one; what follows from it has been told before.
@@ -152,11 +149,7 @@ impl Backend {
         }
     }
 
-    /// Whoever sees the new state finds the catalog that belongs to it.
     fn set(&self, state: State, observer: &impl Observer) {
-        self.listed
-            .store(!matches!(state, State::Down(_)), Ordering::Release);
-        observer.offer_changed();
         self.state.send_replace(state);
         observer.state_changed();
     }
@@ -172,10 +165,14 @@ impl Backend {
             era = %connection.era(),
             revision = %connection.revision,
             tools = inventory.tools.len(),
+            prompts = inventory.prompts.len(),
+            resources = inventory.resources.len(),
             "up: {}",
             connection.server.as_deref().unwrap_or("a server without a name")
         );
         self.inventory.store(Arc::new(inventory));
+        // Whoever sees it up finds the catalog that belongs to it.
+        observer.offer_changed();
         self.set(State::Up(Arc::clone(connection)), observer);
     }
 
@@ -221,21 +218,26 @@ impl Backend {
         let shaken = async {
             let handshake =
                 handshake::shake(&link, self.settings.era, era, self.client.as_deref()).await?;
-            let inventory = if handshake.tools && self.client.is_none() {
-                inventory::read(self.name(), &link, handshake.revision).await?
-            } else {
-                Inventory::default()
+            let known = Inventory {
+                offers: Some(Arc::new(handshake.offers)),
+                instructions: handshake.instructions,
+                ..Inventory::default()
             };
-            Ok((handshake, inventory))
+            let revision = handshake.revision;
+            let inventory = if self.client.is_none() {
+                inventory::read(self.name(), &link, revision, Lists::ALL, &known).await?
+            } else {
+                known
+            };
+            Ok((revision, handshake.server, inventory))
         };
         match shaken.await {
-            Ok((handshake, inventory)) => {
+            Ok((revision, server, inventory)) => {
                 let connection = Connection {
                     link,
-                    revision: handshake.revision,
-                    tools_changed: handshake.tools_changed,
-                    server: handshake.server,
-                    instructions: handshake.instructions,
+                    revision,
+                    offers: inventory.offers.clone().unwrap_or_default(),
+                    server,
                 };
                 Ok((Arc::new(connection), inventory, unasked))
             }
@@ -262,22 +264,12 @@ impl Backend {
                 message = unasked.recv() => message,
                 () = self.stale.notified() => Some(Unasked::Stale),
             };
-            let stale = match &message {
-                Some(Unasked::Stale) => true,
-                // What changed before a subscription was acknowledged was not said.
-                Some(Unasked::Notification(message)) => {
-                    matches!(
-                        message.method(),
-                        Some(method::TOOLS_CHANGED | method::ACKNOWLEDGED)
-                    )
-                }
-                None => false,
-            };
-            if stale {
+            let stale = message.as_ref().map(Lists::stale_after).unwrap_or_default();
+            if !stale.is_empty() {
                 let refreshed = tokio::select! {
                     () = stop.cancelled() => return None,
                     reason = connection.link.lost() => return Some(reason),
-                    refreshed = self.refresh(connection, &mut unasked) => refreshed,
+                    refreshed = self.refresh(connection, stale, &mut unasked) => refreshed,
                 };
                 if refreshed {
                     observer.offer_changed();
@@ -293,21 +285,28 @@ impl Backend {
         }
     }
 
-    /// Reads the lists again once the changes have settled; `true` if they are
-    /// other ones now.
+    /// Reads the stale lists again once the changes have settled; `true` if they
+    /// are other ones now.
     async fn refresh(
         &self,
         connection: &Connection,
+        mut stale: Lists,
         unasked: &mut mpsc::Receiver<Unasked>,
     ) -> bool {
         sleep(COALESCE).await;
-        while unasked.try_recv().is_ok() {}
-        match inventory::read(self.name(), &connection.link, connection.revision).await {
-            Ok(inventory) if inventory != *self.inventory.load_full() => {
+        while let Ok(message) = unasked.try_recv() {
+            stale |= Lists::stale_after(&message);
+        }
+        let known = self.inventory();
+        let (link, revision) = (&connection.link, connection.revision);
+        match inventory::read(self.name(), link, revision, stale, &known).await {
+            Ok(inventory) if inventory != *known => {
                 info!(
                     backend = self.name(),
                     tools = inventory.tools.len(),
-                    "its tools have changed"
+                    prompts = inventory.prompts.len(),
+                    resources = inventory.resources.len(),
+                    "its lists have changed"
                 );
                 self.inventory.store(Arc::new(inventory));
                 true
@@ -316,7 +315,7 @@ impl Backend {
             Err(error) => {
                 warn!(
                     backend = self.name(),
-                    "its tools could not be read again: {error}"
+                    "its lists could not be read again: {error}"
                 );
                 false
             }
@@ -330,10 +329,14 @@ impl Connection {
         let revision = self.revision;
         let task = match &self.link {
             // A legacy server may ask on this stream, whatever it offers.
-            _ if !self.tools_changed && revision.era() == Era::Modern => return None,
-            Link::Http(link) => tokio::spawn(http::listen(Arc::clone(link), revision)),
+            _ if !self.offers.tells_changes() && revision.era() == Era::Modern => return None,
+            Link::Http(link) => {
+                let offers = Arc::clone(&self.offers);
+                tokio::spawn(http::listen(Arc::clone(link), revision, offers))
+            }
             Link::Command(link) if revision.era() == Era::Modern => {
-                tokio::spawn(command::listen(Arc::clone(&link.pipe), revision))
+                let offers = Arc::clone(&self.offers);
+                tokio::spawn(command::listen(Arc::clone(&link.pipe), revision, offers))
             }
             Link::Command(_) => return None,
         };

@@ -10,7 +10,7 @@ use std::{
 use super::{exit, quieter, start_log, survey};
 use crate::{
     config::{self, BackendSettings, Config, Namespace},
-    mux::Mux,
+    mux::{Mux, Shortened},
     protocol::name,
     systemd::LogOptions,
 };
@@ -128,9 +128,9 @@ async fn connect(config: Config) -> ExitCode {
     let waited = survey::wait(&mux).await;
     let failed = survey::report_failures(&mux, None);
     let mut lines = Vec::new();
-    for (full, short) in mux.shortened() {
+    for Shortened { kind, full, short } in mux.shortened() {
         lines.push(format!(
-            "warning: the tool name {full} is too long for clients and is shown as {short}"
+            "warning: the {kind} name {full} is too long for clients and is shown as {short}"
         ));
     }
     lines.push(mux.summary());

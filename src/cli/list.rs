@@ -108,7 +108,7 @@ fn of_endpoint(endpoint: &Url) -> Config {
 async fn list(args: &Args, config: &Config) -> ExitCode {
     let mux = Mux::start(config);
     let waited = survey::wait(&mux).await;
-    let shown = mux.shown();
+    let shown = mux.shown(crate::mux::Kind::Tool);
     let failed = survey::report_failures(&mux, args.endpoint.as_ref().map(Url::as_str));
     let printed = if args.json {
         print_json(&mux, &shown)
@@ -150,6 +150,8 @@ fn print_text(args: &Args, mux: &Mux, shown: &[Shown]) -> io::Result<()> {
                 let pad = width - tool.name.chars().count();
                 let line = tool
                     .description
+                    .as_deref()
+                    .unwrap_or_default()
                     .split_whitespace()
                     .collect::<Vec<_>>()
                     .join(" ");
@@ -181,7 +183,7 @@ fn print_json(mux: &Mux, shown: &[Shown]) -> io::Result<()> {
             let tools: Vec<_> = shown
                 .iter()
                 .filter(|tool| tool.backend == backend.name())
-                .map(|tool| json!({ "name": tool.name, "tool": tool.tool, "description": tool.description }))
+                .map(|tool| json!({ "name": tool.name, "tool": tool.own, "description": tool.description }))
                 .collect();
             let mut entry = json!({ "name": backend.name(), "tools": tools });
             match backend.state() {

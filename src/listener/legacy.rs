@@ -146,10 +146,7 @@ pub(super) fn open(mux: &Mux, message: &Message) -> Result<(Session, Message), R
         .ok_or_else(|| RpcError::new(INTERNAL_ERROR, "no id"))?;
     let abilities = Abilities::new(wanted.capabilities.as_deref().map(RawValue::get));
     let session = Session::new(revision, wanted.client_info, abilities, mux.versions());
-    Ok((
-        session,
-        Message::success(&id, &mux.initialize(revision).to_string()),
-    ))
+    Ok((session, Message::success(&id, &mux.initialize(revision))))
 }
 
 fn initialize(endpoint: &Endpoint, message: &Message) -> Response<Reply> {

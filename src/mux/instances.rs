@@ -87,12 +87,11 @@ impl Instances {
         if backend.settings().session == SessionSetting::Shared || shared.era() == Era::Modern {
             return Ok((shared, None));
         }
-        let (own, key) = match &caller.introduction {
-            Some(client) => (self.of_client(backend, client)?, None),
-            None => {
-                let (own, key) = self.of_call(backend, request)?;
-                (own, Some(key))
-            }
+        let (own, key) = if let Some(client) = &caller.introduction {
+            (self.of_client(backend, client)?, None)
+        } else {
+            let (own, key) = self.of_call(backend, request)?;
+            (own, Some(key))
         };
         let lease = Lease {
             instances: Arc::downgrade(self),

@@ -62,10 +62,18 @@ impl Leg {
         let own_meta = params.get("_meta").map_err(bad)?;
         let new_meta = bridge.request_meta(own_meta, number, caller)?;
         let mut edit = params.edit();
-        if let Subject::Named(key, name) = &target.subject
-            && params.get_str(key).map_err(bad)?.as_deref() != Some(name)
-        {
-            edit.set(key, encode_str(name)).map_err(bad)?;
+        match &target.subject {
+            Subject::Named(key, name) => {
+                if params.get_str(key).map_err(bad)?.as_deref() != Some(name) {
+                    edit.set(key, encode_str(name)).map_err(bad)?;
+                }
+            }
+            Subject::Reference(text) => {
+                if params.get("ref").map_err(bad)? != Some(text) {
+                    edit.set("ref", text.as_str()).map_err(bad)?;
+                }
+            }
+            Subject::Unnamed => {}
         }
         match new_meta {
             MetaChange::Keep => {}

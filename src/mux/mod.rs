@@ -10,7 +10,6 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use serde_json::{Value, json};
 use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
@@ -25,6 +24,7 @@ mod catalog;
 mod handle;
 mod instances;
 mod leg;
+mod lists;
 mod params;
 mod parking;
 mod questions;
@@ -37,18 +37,16 @@ mod voice;
 
 pub use caller::Caller;
 pub(crate) use catalog::Catalog;
-pub use catalog::Shown;
+pub use catalog::{Kind, Shortened, Shown};
 pub(crate) use version::{Changed, Versions};
 pub use voice::Voice;
 
 use crate::{
     backend::{Backend, Exchange, Introduction, Observer, State},
     config::Config,
-    protocol::{
-        Era, Id, Message, RawObject, Revision, RpcError, error::INVALID_PARAMS, meta, method,
-    },
+    protocol::{Era, Message, RpcError, method},
 };
-use catalog::{Share, instructions};
+use catalog::{Share, Taken};
 use instances::Instances;
 use parking::Parking;
 pub(crate) use target::named_by;
@@ -90,9 +88,11 @@ impl Mux {
         let enabled = config.backends.iter().filter(|settings| settings.enabled);
         let backends = enabled.map(|settings| Arc::new(Backend::new(settings.clone())));
         let stopping = CancellationToken::new();
+        let backends: Vec<_> = backends.collect();
+        let shares: Vec<_> = backends.iter().map(Share::of).collect();
         let mux = Arc::new(Self {
-            backends: backends.collect(),
-            catalog: ArcSwap::from_pointee(Catalog::build(&[])),
+            catalog: ArcSwap::from_pointee(Catalog::build(&shares)),
+            backends,
             building: Mutex::default(),
             versions: watch::Sender::default(),
             activity: watch::Sender::new(()),
@@ -129,14 +129,15 @@ impl Mux {
         self.catalog.load_full()
     }
 
-    /// Every tool that clients are shown now, in the order of the list.
-    pub fn shown(&self) -> Vec<Shown> {
-        self.catalog().shown().to_vec()
+    /// Everything of this kind that clients are shown now, in the order of the
+    /// list.
+    pub fn shown(&self, kind: Kind) -> Vec<Shown> {
+        self.catalog().shown(kind)
     }
 
     /// Names that were too long for clients, and what they became.
-    pub fn shortened(&self) -> Vec<(String, String)> {
-        self.catalog().shortened.clone()
+    pub fn shortened(&self) -> Vec<Shortened> {
+        self.catalog().shortened().cloned().collect()
     }
 
     /// Tries every backend that is down again, now.
@@ -174,37 +175,27 @@ impl Mux {
         let shares: Vec<_> = self.backends.iter().map(Share::of).collect();
         let old = self.catalog.load();
         let new = Catalog::build(&shares);
-        for (name, short) in new
-            .shortened
-            .iter()
-            .filter(|pair| !old.shortened.contains(pair))
+        for Shortened { kind, full, short } in new
+            .shortened()
+            .filter(|name| old.shortened().all(|known| known != *name))
         {
-            warn!("the tool name {name:?} is too long for clients and is shown as {short:?}");
+            warn!("the {kind} name {full:?} is too long for clients and is shown as {short:?}");
         }
-        for (name, loser) in new.taken.iter().filter(|pair| !old.taken.contains(pair)) {
+        for Taken { kind, name, loser } in new
+            .taken()
+            .iter()
+            .filter(|taken| !old.taken().contains(taken))
+        {
             warn!(
                 backend = loser,
-                tool = name,
-                "the name is taken by a backend named before, the tool is left out"
+                "{name:?} is taken by a backend named before, the {kind} is left out"
             );
         }
-        let changed = Changed {
-            tools: old.tools(Era::Legacy) != new.tools(Era::Legacy),
-            ..Changed::default()
-        };
+        let changed = new.since(&old);
         self.catalog.store(Arc::new(new));
         if changed.any() {
             self.versions
                 .send_modify(|versions| versions.count(changed));
-        }
-    }
-
-    /// The lists whose changes clients are told.
-    #[allow(clippy::unused_self, reason = "it depends on the catalog soon")]
-    fn announced(&self) -> Changed {
-        Changed {
-            tools: true,
-            ..Changed::default()
         }
     }
 
@@ -266,66 +257,19 @@ impl Mux {
             return Exchange::ready(Err(crate::backend::BackendError::NoResponse));
         };
         match (message.method().unwrap_or_default(), caller.era()) {
-            (method::TOOLS_CALL, _) => self.relay(caller, message),
-            (method::TOOLS_LIST, era) => self.list(era, id, &message),
             (method::DISCOVER, Era::Modern) => self.discover(&id),
             (method::LISTEN, Era::Modern) => self.listen(&message),
             (method::PING, Era::Legacy) => Exchange::ready(Ok(Message::success(&id, "{}"))),
-            (extension, _) if !method::is_own(extension) => self.relay(caller, message),
-            (unknown, _) => Exchange::ready(Ok(Message::failure(
-                Some(&id),
-                &RpcError::method_not_found(unknown),
-            ))),
+            (relayed, _) if !method::is_own(relayed) => self.relay(caller, message),
+            (own, era) => match lists::list(own) {
+                Some(list) => self.list(list, era, id, &message),
+                None => Exchange::ready(Ok(Message::failure(
+                    Some(&id),
+                    &RpcError::method_not_found(own),
+                ))),
+            },
         }
     }
-
-    fn list(self: &Arc<Self>, era: Era, id: Id, message: &Message) -> Exchange {
-        let cursor = message
-            .payload()
-            .and_then(|params| RawObject::parse(params).ok()?.get("cursor").ok()?)
-            .is_some_and(|cursor| cursor != "null");
-        if cursor {
-            // The list is one page, so no cursor was ever given out.
-            let error = RpcError::new(INVALID_PARAMS, "Invalid params: unknown cursor");
-            return Exchange::ready(Ok(Message::failure(Some(&id), &error)));
-        }
-        if self.settled.load(Ordering::Relaxed) {
-            return Exchange::ready(Ok(Message::success(&id, self.catalog.load().tools(era))));
-        }
-        let mux = Arc::clone(self);
-        Exchange::new(async_stream::stream! {
-            mux.settled().await;
-            yield Ok(Message::success(&id, mux.catalog().tools(era)));
-        })
-    }
-
-    fn discover(&self, id: &Id) -> Exchange {
-        let result = json!({
-            "resultType": "complete",
-            "supportedVersions": Revision::ALL.map(Revision::as_str),
-            "capabilities": capabilities(),
-            "instructions": instructions(&self.backends),
-            "ttlMs": 0,
-            "cacheScope": "private",
-            "_meta": { meta::SERVER_INFO: meta::implementation() },
-        });
-        Exchange::ready(Ok(Message::success(id, &result.to_string())))
-    }
-
-    /// The result of a legacy client's `initialize`, at `revision`.
-    pub fn initialize(&self, revision: Revision) -> Value {
-        json!({
-            "protocolVersion": revision.as_str(),
-            "capabilities": capabilities(),
-            "serverInfo": meta::implementation(),
-            "instructions": instructions(&self.backends),
-        })
-    }
-}
-
-/// What clients are offered.
-fn capabilities() -> Value {
-    json!({ "tools": { "listChanged": true } })
 }
 
 impl Observer for Weak<Mux> {

@@ -125,7 +125,10 @@ impl Mux {
             return Ok(parked);
         }
         let token = params::token(&params).map_err(refused)?;
-        let targets = self.targets(&request, &params).await.map_err(refused)?;
+        let targets = self
+            .targets(caller.era(), &request, &params)
+            .await
+            .map_err(refused)?;
         let Some(target) = targets.front() else {
             return Err(refused(RpcError::method_not_found(
                 request.method().unwrap_or_default(),

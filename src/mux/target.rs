@@ -2,11 +2,18 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::{Mux, params};
+use serde_json::json;
+
+use super::{Catalog, Mux, params};
 use crate::{
     backend::{Backend, Tool},
     config::Namespace,
-    protocol::{Message, RawObject, RpcError, error::INVALID_PARAMS, method, name},
+    protocol::{
+        Era, Message, RawObject, RpcError,
+        error::{INVALID_PARAMS, RESOURCE_NOT_FOUND},
+        method, name,
+        raw::encode_str,
+    },
 };
 
 /// A backend that a request may be for.
@@ -25,6 +32,8 @@ pub(super) struct Target {
 pub(super) enum Subject {
     /// The member of `params` that names it, and the name.
     Named(&'static str, String),
+    /// `ref`, the prompt or template whose argument is completed, JSON text.
+    Reference(String),
     /// Nothing that mcpmux has another name for.
     Unnamed,
 }
@@ -34,7 +43,7 @@ impl Subject {
     pub(super) fn name(&self) -> Option<&str> {
         match self {
             Self::Named(_, name) => Some(name),
-            Self::Unnamed => None,
+            Self::Reference(_) | Self::Unnamed => None,
         }
     }
 }
@@ -51,8 +60,10 @@ pub(crate) fn named_by(method: &str) -> Option<&'static str> {
 impl Mux {
     /// The backends that `request` may be for, the likeliest first; never none.
     /// Waits for backends that are still starting if there is none without them.
+    /// Error: there is none, in the words of `era`.
     pub(super) async fn targets(
         &self,
+        era: Era,
         request: &Message,
         params: &RawObject<'_>,
     ) -> Result<VecDeque<Target>, RpcError> {
@@ -63,7 +74,7 @@ impl Mux {
         self.awaited(params).await?;
         let found = self.known_targets(request, params)?;
         if found.is_empty() {
-            return Err(unknown(request, params));
+            return Err(unknown(era, request, params));
         }
         Ok(found)
     }
@@ -78,14 +89,34 @@ impl Mux {
         Ok(match method {
             method::TOOLS_CALL => {
                 let name = params::text(params, "name")?;
-                let route = catalog.route(&name).cloned();
-                let target = route.map(|route| Target {
-                    backend: route.backend,
+                let target = catalog.tool(&name).map(|route| Target {
+                    backend: Arc::clone(&route.backend),
                     subject: Subject::Named("name", route.tool.name.clone()),
-                    tool: Some(route.tool),
+                    tool: Some(Arc::clone(&route.tool)),
                 });
                 target.into_iter().collect()
             }
+            method::PROMPTS_GET => {
+                let name = params::text(params, "name")?;
+                let target = catalog.prompt(&name).map(|prompt| Target {
+                    backend: Arc::clone(&prompt.backend),
+                    subject: Subject::Named("name", prompt.name.clone()),
+                    tool: None,
+                });
+                target.into_iter().collect()
+            }
+            method::RESOURCES_READ => {
+                let uri = params::text(params, "uri")?;
+                let located = catalog.resource(&uri).into_iter();
+                located
+                    .map(|resource| Target {
+                        backend: resource.backend,
+                        subject: Subject::Named("uri", resource.uri),
+                        tool: None,
+                    })
+                    .collect()
+            }
+            method::COMPLETE => completed(&catalog, params)?.into_iter().collect(),
             _ => self.sole_target().into_iter().collect(),
         })
     }
@@ -126,12 +157,58 @@ impl Mux {
     }
 }
 
-fn unknown(request: &Message, params: &RawObject<'_>) -> RpcError {
+/// Whose prompt or template the argument is that is to be completed.
+fn completed(catalog: &Catalog, params: &RawObject<'_>) -> Result<Option<Target>, RpcError> {
+    let bad = || params::invalid("\"ref\" must be a ref/prompt or a ref/resource");
+    let reference = params.get("ref").ok().flatten().ok_or_else(bad)?;
+    let reference = RawObject::parse(reference).map_err(|_| bad())?;
+    let (key, found) = match reference.get_str("type").ok().flatten().as_deref() {
+        Some("ref/prompt") => {
+            let name = params::text(&reference, "name")?;
+            let prompt = catalog.prompt(&name);
+            let found = prompt.map(|prompt| (Arc::clone(&prompt.backend), prompt.name.clone()));
+            ("name", found)
+        }
+        Some("ref/resource") => {
+            let uri = params::text(&reference, "uri")?;
+            let template = catalog.template(&uri);
+            (
+                "uri",
+                template.map(|template| (template.backend, template.uri)),
+            )
+        }
+        _ => return Err(bad()),
+    };
+    let Some((backend, own)) = found else {
+        return Ok(None);
+    };
+    let mut edit = reference.edit();
+    if reference.get_str(key).ok().flatten().as_deref() != Some(&own) {
+        edit.set(key, encode_str(&own)).map_err(|_| bad())?;
+    }
+    Ok(Some(Target {
+        backend,
+        subject: Subject::Reference(edit.finish()),
+        tool: None,
+    }))
+}
+
+fn unknown(era: Era, request: &Message, params: &RawObject<'_>) -> RpcError {
     let method = request.method().unwrap_or_default();
     let name = |key| params::text(params, key).unwrap_or_default();
+    let unknown = |what: &str| RpcError::new(INVALID_PARAMS, format!("Unknown {what}"));
     match method {
-        method::TOOLS_CALL => {
-            RpcError::new(INVALID_PARAMS, format!("Unknown tool: {}", name("name")))
+        method::TOOLS_CALL => unknown(&format!("tool: {}", name("name"))),
+        method::PROMPTS_GET => unknown(&format!("prompt: {}", name("name"))),
+        method::COMPLETE => unknown("prompt or resource template to complete"),
+        method::RESOURCES_READ => {
+            let code = match era {
+                Era::Legacy => RESOURCE_NOT_FOUND,
+                Era::Modern => INVALID_PARAMS,
+            };
+            let uri = name("uri");
+            RpcError::new(code, format!("Resource not found: {uri}"))
+                .with_data(json!({ "uri": uri }))
         }
         _ => RpcError::method_not_found(method),
     }

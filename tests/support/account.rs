@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Write},
     os::unix::net::{UnixListener, UnixStream},
-    sync::{Arc, Condvar, Mutex},
+    sync::{Arc, Condvar, Mutex, PoisonError},
     thread,
     time::Instant,
 };
@@ -42,7 +42,7 @@ impl Account {
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let own = stream.try_clone().expect("a socket can be cloned");
-                let mut told = shared.told.lock().unwrap();
+                let mut told = shared.told.lock().unwrap_or_else(PoisonError::into_inner);
                 let number = told.processes.len();
                 told.processes.push(Process {
                     stream: own,
@@ -62,26 +62,33 @@ impl Account {
             let Ok(event) = serde_json::from_str(&line) else {
                 break;
             };
-            let mut told = self.told.lock().unwrap();
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
             match event {
                 Event::Synced(sync) => told.processes[number].synced = sync,
                 event => told.events.push(event),
             }
             self.changed.notify_all();
         }
-        self.told.lock().unwrap().processes[number].ended = true;
+        self.told
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .processes[number]
+            .ended = true;
         self.changed.notify_all();
     }
 
     /// Gives all processes an order.
     pub fn order(&self, order: &Order) {
-        self.told.lock().unwrap().order(order);
+        self.told
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .order(order);
     }
 
     /// All that happened so far. Every process is asked whether it has told all,
     /// so that what has come back to the test is in it.
     pub fn events(&self) -> Vec<Event> {
-        let mut told = self.told.lock().unwrap();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         told.syncs += 1;
         let number = told.syncs;
         told.order(&Order::Sync(number));
@@ -99,7 +106,7 @@ impl Account {
     #[track_caller]
     pub fn wait<T>(&self, what: &str, look: impl Fn(&[Event]) -> Option<T>) -> T {
         let end = Instant::now() + PATIENCE;
-        let mut told = self.told.lock().unwrap();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(found) = look(&told.events) {
                 return found;
@@ -115,7 +122,7 @@ impl Account {
 
     /// The last events, each shortened, for the report of a failed test.
     pub fn tail(&self) -> String {
-        let told = self.told.lock().unwrap();
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let first = told.events.len().saturating_sub(20);
         let events = told.events[first..].iter();
         events

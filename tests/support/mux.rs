@@ -7,7 +7,7 @@ use std::{
     net::SocketAddr,
     os::unix::process::ExitStatusExt,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Condvar, Mutex},
+    sync::{Arc, Condvar, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -175,11 +175,15 @@ impl Log {
             .is_ok_and(|read| read > 0)
         {
             let text = String::from_utf8_lossy(&line).trim_end().to_owned();
-            self.lines.lock().unwrap().0.push(text);
+            self.lines
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .0
+                .push(text);
             self.changed.notify_all();
             line.clear();
         }
-        self.lines.lock().unwrap().1 = true;
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
         self.changed.notify_all();
     }
 }
@@ -200,7 +204,10 @@ impl Mux {
 
     /// Its process id.
     pub fn pid(&self) -> u32 {
-        self.child.lock().unwrap().id()
+        self.child
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .id()
     }
 
     /// Its home directory.
@@ -210,7 +217,7 @@ impl Mux {
 
     /// Its stdin and stdout, once.
     pub fn pipes(&self) -> (std::process::ChildStdin, std::process::ChildStdout) {
-        let mut child = self.child.lock().unwrap();
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
         (
             child.stdin.take().expect("stdin is a pipe"),
             child.stdout.take().expect("stdout is a pipe"),
@@ -221,7 +228,11 @@ impl Mux {
     #[track_caller]
     pub fn logged(&self, text: &str) -> String {
         let end = Instant::now() + PATIENCE;
-        let mut lines = self.log.lines.lock().unwrap();
+        let mut lines = self
+            .log
+            .lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(line) = lines.0.iter().find(|line| line.contains(text)) {
                 return line.clone();
@@ -237,7 +248,12 @@ impl Mux {
 
     /// The log so far.
     pub fn log(&self) -> String {
-        self.log.lines.lock().unwrap().0.join("\n")
+        self.log
+            .lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+            .join("\n")
     }
 
     /// Sends a signal.
@@ -281,7 +297,7 @@ impl Mux {
 
     /// Ends it the hard way.
     pub fn kill(&self) {
-        let mut child = self.child.lock().unwrap();
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
         child.kill().expect("mcpmux runs");
         let status = child.wait().expect("a child can be waited for");
         assert_eq!(status.signal(), Some(9));
@@ -290,7 +306,15 @@ impl Mux {
 
 impl Drop for Mux {
     fn drop(&mut self) {
-        let running = |mux: &Self| matches!(mux.child.lock().unwrap().try_wait(), Ok(None));
+        let running = |mux: &Self| {
+            matches!(
+                mux.child
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .try_wait(),
+                Ok(None)
+            )
+        };
         let mut obeyed = true;
         if running(self) {
             self.signal(Signal::TERM);

@@ -6,7 +6,7 @@ use std::{
     os::unix::net::UnixListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     thread,
 };
 
@@ -67,7 +67,7 @@ impl Peer {
             .stdin(Stdio::null())
             .spawn()
             .expect("the peer can be started");
-        *self.server.lock().unwrap() = Some(child);
+        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(child);
         self.wait("listening", |events| {
             (listenings(events) > before).then_some(())
         });
@@ -75,7 +75,12 @@ impl Peer {
 
     /// Ends the listening process; connections are refused from now on.
     pub fn close(&self) {
-        if let Some(mut server) = self.server.lock().unwrap().take() {
+        if let Some(mut server) = self
+            .server
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
             _ = server.kill();
             _ = server.wait();
         }

@@ -7,13 +7,17 @@ use serde_json::json;
 use tracing::debug;
 
 use super::Pipe;
-use crate::protocol::{Id, Message, Revision, meta, method};
+use crate::{
+    backend::Offers,
+    protocol::{Id, Message, Revision, meta, method},
+};
 
-/// Keeps a subscription open until the server or the pipe ends it. What it
-/// brings arrives where all goes that belongs to no call.
-pub(crate) async fn listen(pipe: Arc<Pipe>, revision: Revision) {
+/// Keeps a subscription to the changes that the server offers to tell open until
+/// it or the pipe ends. What it brings arrives where all goes that belongs to no
+/// call.
+pub(crate) async fn listen(pipe: Arc<Pipe>, revision: Revision, offers: Arc<Offers>) {
     let params = json!({
-        "notifications": { "toolsListChanged": true },
+        "notifications": offers.changes(),
         "_meta": meta::own_request(revision),
     });
     let id = pipe.next_id();

@@ -15,7 +15,7 @@ use super::{
     link::HttpLink,
 };
 use crate::{
-    backend::{BackendError, Unasked, unasked},
+    backend::{BackendError, Offers, Unasked, unasked},
     protocol::{Era, Id, Kind, Message, Revision, header as mcp, meta, method, sse},
 };
 
@@ -38,8 +38,8 @@ enum End {
     },
 }
 
-/// Listens until the link ends.
-pub(crate) async fn listen(link: Arc<HttpLink>, revision: Revision) {
+/// Listens until the link ends, for the changes that the server offers to tell.
+pub(crate) async fn listen(link: Arc<HttpLink>, revision: Revision, offers: Arc<Offers>) {
     let stopped = link.stopped.clone();
     let mut pause = PAUSE;
     let mut last_id = None;
@@ -47,7 +47,7 @@ pub(crate) async fn listen(link: Arc<HttpLink>, revision: Revision) {
         let once = async {
             match revision.era() {
                 Era::Legacy => get(&link, &mut last_id).await,
-                Era::Modern => subscribe(&link, revision).await,
+                Era::Modern => subscribe(&link, revision, &offers).await,
             }
         };
         let end = tokio::select! {
@@ -151,9 +151,13 @@ async fn get(link: &Arc<HttpLink>, last_id: &mut Option<String>) -> Result<End, 
     end
 }
 
-async fn subscribe(link: &Arc<HttpLink>, revision: Revision) -> Result<End, BackendError> {
+async fn subscribe(
+    link: &Arc<HttpLink>,
+    revision: Revision,
+    offers: &Offers,
+) -> Result<End, BackendError> {
     let params = json!({
-        "notifications": { "toolsListChanged": true },
+        "notifications": offers.changes(),
         "_meta": meta::own_request(revision),
     });
     let id = link.next_id();
