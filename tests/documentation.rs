@@ -41,6 +41,7 @@ fn every_example_works_when_uncommented_and_every_key_stands_in_one() {
             "files",
             "time",
             "docs",
+            "archive",
             "github",
             "search",
             "internal",
@@ -81,7 +82,7 @@ fn each_example_works_when_it_alone_is_uncommented() {
         }
         at += block.len();
     }
-    assert_eq!(tried, 9);
+    assert_eq!(tried, 10);
 }
 
 /// `MCPMUX_UPDATE=1 cargo test --test documentation` writes the table anew.

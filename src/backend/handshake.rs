@@ -53,7 +53,10 @@ pub(crate) async fn shake(
         EraSetting::Auto => known,
     };
     match (era, link) {
-        (Some(Era::Legacy), _) => initialize(link, client).await,
+        (Some(Era::Legacy), _) | (None, Link::Sse(_)) => initialize(link, client).await,
+        (Some(Era::Modern), Link::Sse(_)) => Err(BackendError::Protocol(
+            "transport: sse is of the legacy era (era: modern)".to_owned(),
+        )),
         (Some(Era::Modern), _) => match discover(link).await? {
             Verdict::Modern(handshake) => Ok(handshake),
             Verdict::Legacy => Err(BackendError::Protocol(
@@ -174,7 +177,7 @@ async fn initialize(link: &Link, client: Option<&Introduction>) -> Result<Handsh
                 Some(older) => wanted = older,
                 None => return Err(BackendError::Refused { code, message }),
             },
-            Err(Asked::Failed(error)) => return Err(error),
+            Err(Asked::Failed(error)) => return Err(older_transport(link, error).await),
         }
     };
     let found: Initialized<'_> = read(&result)?;
@@ -195,6 +198,24 @@ async fn initialize(link: &Link, client: Option<&Introduction>) -> Result<Handsh
         found.server_info,
         found.instructions,
     ))
+}
+
+/// What to tell of `error`, with which `initialize` was refused: a server of the
+/// transport before streamable HTTP refuses to be posted to where its stream is
+/// (2025-11-25, `basic/transports`, Backwards Compatibility).
+async fn older_transport(link: &Link, error: BackendError) -> BackendError {
+    match (link, &error) {
+        (
+            Link::Http(http),
+            BackendError::Status {
+                status: 400 | 404 | 405,
+                ..
+            },
+        ) if http.is_sse().await => BackendError::Protocol(
+            "it speaks the older transport of 2024-11-05: set transport: sse".to_owned(),
+        ),
+        _ => error,
+    }
 }
 
 /// The newest legacy revision older than `wanted` that an error's data names.

@@ -9,7 +9,7 @@ use tokio_util::task::TaskTracker;
 use super::{
     BackendError, CancelReason, Exchange, Introduction, Unasked,
     command::CommandLink,
-    http::{Client, HttpLink},
+    http::{Client, HttpLink, SseLink},
 };
 use crate::{
     config::{Auth, BackendSettings, CommandSettings, Environment, HttpSettings, Transport},
@@ -24,6 +24,8 @@ pub(super) enum Way {
     Command(CommandSettings),
     /// At its endpoint, with connections that outlive a link.
     Http(HttpSettings, Credential, Arc<Client>),
+    /// The same, by the transport of 2024-11-05.
+    Sse(HttpSettings, Credential, Arc<Client>),
 }
 
 impl Way {
@@ -33,15 +35,25 @@ impl Way {
         match &settings.transport {
             Err(unresolved) => Err(unresolved.to_string()),
             Ok(Transport::Command(command)) => Ok(Self::Command(command.clone())),
-            Ok(Transport::Http(http)) if matches!(http.auth, Auth::OAuth) => {
+            Ok(Transport::Http(http) | Transport::Sse(http))
+                if matches!(http.auth, Auth::OAuth) =>
+            {
                 Err("auth.type oauth is not yet in effect".to_owned())
             }
-            Ok(Transport::Http(http)) => Ok(Self::Http(
-                http.clone(),
-                Credential::new(&http.auth, &Environment::process()),
-                Arc::new(Client::new(&http.endpoint)?),
-            )),
+            Ok(Transport::Http(http)) => Self::over(http, Self::Http),
+            Ok(Transport::Sse(http)) => Self::over(http, Self::Sse),
         }
+    }
+}
+
+impl Way {
+    fn over(
+        http: &HttpSettings,
+        way: fn(HttpSettings, Credential, Arc<Client>) -> Self,
+    ) -> Result<Self, String> {
+        let credential = Credential::new(&http.auth, &Environment::process());
+        let client = Arc::new(Client::new(&http.endpoint)?);
+        Ok(way(http.clone(), credential, client))
     }
 }
 
@@ -52,6 +64,8 @@ pub(crate) enum Link {
     Command(CommandLink),
     /// Over streamable HTTP.
     Http(Arc<HttpLink>),
+    /// Over one event stream and POST.
+    Sse(SseLink),
 }
 
 impl Link {
@@ -86,6 +100,16 @@ impl Link {
                 whose.cloned(),
             )
             .map(Self::Http),
+            Way::Sse(settings, credential, client) => SseLink::open(
+                backend,
+                Arc::clone(client),
+                settings,
+                credential.clone(),
+                max_message,
+                unasked,
+                whose.is_some(),
+            )
+            .map(Self::Sse),
         }
     }
 
@@ -94,6 +118,7 @@ impl Link {
         match self {
             Self::Command(link) => link.pipe.next_id(),
             Self::Http(link) => link.next_id(),
+            Self::Sse(link) => link.next_id(),
         }
     }
 
@@ -111,6 +136,7 @@ impl Link {
         match self {
             Self::Command(link) => link.pipe.request(id, message, client),
             Self::Http(link) => link.request(id, message, headers, client),
+            Self::Sse(link) => link.request(id, message, client),
         }
     }
 
@@ -119,6 +145,7 @@ impl Link {
         match self {
             Self::Command(link) => link.pipe.send(message).await,
             Self::Http(link) => link.send(message).await,
+            Self::Sse(link) => link.send(message).await,
         }
     }
 
@@ -134,6 +161,7 @@ impl Link {
         match self {
             Self::Command(link) => link.pipe.closed().await,
             Self::Http(link) => link.lost().await,
+            Self::Sse(link) => link.lost().await,
         }
     }
 
@@ -142,6 +170,7 @@ impl Link {
         match self {
             Self::Command(link) => link.end().await,
             Self::Http(link) => link.end().await,
+            Self::Sse(link) => link.end(),
         }
     }
 }

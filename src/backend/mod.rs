@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 mod calls;
 mod cancel;
 pub mod command;
+mod deliver;
 mod error;
 mod exchange;
 mod handshake;

@@ -338,7 +338,7 @@ impl Connection {
                 let offers = Arc::clone(&self.offers);
                 tokio::spawn(command::listen(Arc::clone(&link.pipe), revision, offers))
             }
-            Link::Command(_) => return None,
+            Link::Command(_) | Link::Sse(_) => return None,
         };
         Some(AbortOnDrop(task))
     }

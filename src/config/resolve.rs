@@ -280,18 +280,21 @@ fn transport(backend: document::Backend) -> Result<Transport, String> {
             inherit_env: backend.inherit_env,
             cwd: backend.cwd.map(PathBuf::from),
         })),
-        BackendTransport::Http => {
-            let headers = backend.headers.into_iter().map(|(name, value)| {
-                let name = format::header_name(&name)?;
-                Ok((name, value))
-            });
-            Ok(Transport::Http(HttpSettings {
-                endpoint: format::http_url(backend.endpoint.as_deref().unwrap_or_default())?,
-                headers: headers.collect::<Result<_, String>>()?,
-                auth: auth(backend.auth)?,
-            }))
-        }
+        BackendTransport::Http => http(backend).map(Transport::Http),
+        BackendTransport::Sse => http(backend).map(Transport::Sse),
     }
+}
+
+fn http(backend: document::Backend) -> Result<HttpSettings, String> {
+    let headers = backend.headers.into_iter().map(|(name, value)| {
+        let name = format::header_name(&name)?;
+        Ok((name, value))
+    });
+    Ok(HttpSettings {
+        endpoint: format::http_url(backend.endpoint.as_deref().unwrap_or_default())?,
+        headers: headers.collect::<Result<_, String>>()?,
+        auth: auth(backend.auth)?,
+    })
 }
 
 fn auth(auth: document::Auth) -> Result<Auth, String> {

@@ -188,6 +188,8 @@ pub enum Transport {
     Command(CommandSettings),
     /// Streamable HTTP.
     Http(HttpSettings),
+    /// HTTP with one event stream: the transport of 2024-11-05.
+    Sse(HttpSettings),
 }
 
 /// A backend that is a process.

@@ -10,6 +10,7 @@ mod changes;
 mod connections;
 mod redirects;
 mod sessions;
+mod sse;
 #[path = "../support/mod.rs"]
 mod support;
 

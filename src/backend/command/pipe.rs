@@ -17,13 +17,13 @@ use tracing::{debug, warn};
 use super::{LAST_WORDS, process::printable};
 use crate::{
     backend::{
-        BackendError, CancelReason, Exchange, Size, Unasked, calls::Calls, mailbox::Mailbox,
-        unasked,
+        BackendError, CancelReason, Exchange, Size, Unasked, calls::Calls, deliver::Rest,
+        mailbox::Mailbox,
     },
     protocol::{
-        Id, Kind, Message,
+        Message,
         frame::{Line, Lines, one_line},
-        meta, method,
+        method,
     },
 };
 
@@ -146,48 +146,13 @@ impl Pipe {
 
     /// Hands a message of the child to whom it belongs.
     fn deliver(&self, message: Message) {
-        match message.kind() {
-            Kind::Response { id, .. } => {
-                let call = id
-                    .as_ref()
-                    .and_then(Id::as_u64)
-                    .and_then(|id| self.calls.take(id));
-                if let Some(mailbox) = call {
-                    mailbox.finish(Ok(message));
-                } else {
-                    debug!(backend = %self.backend, "a response that nobody waits for");
-                }
-            }
-            Kind::Notification { method } => {
-                let owner = match method.as_ref() {
-                    method::PROGRESS => {
-                        meta::progress_id(&message).and_then(|id| self.calls.get(id))
-                    }
-                    method::LOG_MESSAGE => self.calls.only().ok(),
-                    method::CANCELLED => self.calls.taking_back(&message),
-                    _ => return self.pass_on(Unasked::Notification(message)),
-                };
-                match owner {
-                    Some(mailbox) if !mailbox.notify(message) => {
-                        warn!(backend = %self.backend, "a client reads too slowly, notifications to it are dropped");
-                    }
-                    Some(_) => {}
-                    None => {
-                        debug!(backend = %self.backend, "a notification that belongs to no call");
-                    }
-                }
-            }
-            Kind::Request { .. } => {
-                let answer = unasked::answer(&message).or_else(|| {
-                    let why = self.calls.ask(&message).err()?;
-                    debug!(backend = %self.backend, "{} is refused: {why}", message.method().unwrap_or_default());
-                    Some(unasked::refuse(&message, why))
-                });
-                // The answer must not wait for room in the outbox: the child
-                // may be waiting for this reader.
-                if let Some(answer) = answer
-                    && self.outbox.try_send(one_line(answer.bytes())).is_err()
-                {
+        match self.calls.deliver(&self.backend, message) {
+            Rest::Nothing => {}
+            Rest::Unasked(notification) => self.pass_on(Unasked::Notification(notification)),
+            // The answer must not wait for room in the outbox: the child may be
+            // waiting for this reader.
+            Rest::Answer(answer) => {
+                if self.outbox.try_send(one_line(answer.bytes())).is_err() {
                     warn!(backend = %self.backend, "no room to answer a request of the server");
                 }
             }

@@ -12,7 +12,7 @@ use crate::{
     backend::{BackendError, Size},
     protocol::{
         Kind, Message,
-        sse::{self, Decoder},
+        sse::{self, Decoder, Event},
     },
 };
 
@@ -109,17 +109,36 @@ impl Events {
         }
     }
 
+    /// The data of the stream's first event if that is named `name`; `None` if it
+    /// is another, or the stream ends before it.
+    pub(super) async fn opening(&mut self, name: &str) -> Result<Option<Bytes>, BackendError> {
+        loop {
+            if let Some(event) = self.event()? {
+                let named = event.name.as_deref() == Some(name);
+                return Ok(named.then_some(event.data));
+            }
+            match chunk(&mut self.body).await? {
+                Some(chunk) => self.decoder.push(&chunk),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// The next event of what has come so far.
+    fn event(&mut self) -> Result<Option<Event>, BackendError> {
+        self.decoder.next_event().map_err(|error| {
+            let limit = Size(error.limit);
+            BackendError::Protocol(format!("sent a message of more than {limit} (max_message)"))
+        })
+    }
+
     /// The next message; `None` at the stream's end.
     pub(super) async fn next(&mut self) -> Result<Option<Message>, BackendError> {
         loop {
             if let Some(message) = self.batch.pop_front() {
                 return Ok(Some(message));
             }
-            let event = self.decoder.next_event().map_err(|error| {
-                let limit = Size(error.limit);
-                BackendError::Protocol(format!("sent a message of more than {limit} (max_message)"))
-            })?;
-            if let Some(event) = event {
+            if let Some(event) = self.event()? {
                 self.last_id = event.id.or(self.last_id.take());
                 self.retry = event.retry.or(self.retry);
                 // An event without data only carries an id to resume from.

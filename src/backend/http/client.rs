@@ -121,7 +121,17 @@ impl Client {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<Response, Failure> {
-        let mut uri = self.uri.clone();
+        self.send_to(self.uri.clone(), method, headers, body).await
+    }
+
+    /// The same to `uri`, which is within the endpoint's origin.
+    pub(super) async fn send_to(
+        &self,
+        mut uri: Uri,
+        method: Method,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response, Failure> {
         for _ in 0..=MAX_REDIRECTS {
             let mut request = Request::new(Full::new(body.clone()));
             *request.method_mut() = method.clone();
@@ -142,6 +152,16 @@ impl Client {
             }
         }
         Err(refused("it redirects too often".to_owned()))
+    }
+
+    /// What `reference` of the server refers to; an error if it is another
+    /// origin's, which must not get this backend's requests.
+    pub(super) fn within_origin(&self, reference: &str) -> Result<Uri, &'static str> {
+        let target = self.endpoint.join(reference).map_err(|_| "is no URL")?;
+        if target.origin() != self.endpoint.origin() {
+            return Err("is of another origin, which must not get this backend's requests");
+        }
+        target.as_str().parse().map_err(|_| "is no URL")
     }
 
     /// Where a response redirects to, if it does; an error if that is not to be

@@ -31,7 +31,7 @@ use crate::{
 /// What both kinds of answer are asked for with.
 pub(super) const ACCEPT_BOTH: HeaderValue =
     HeaderValue::from_static("application/json, text/event-stream");
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// How requests are marked: set by the handshake.
 #[derive(Debug, Clone, Default)]
@@ -42,6 +42,22 @@ pub(super) struct Mode {
     pub(super) session: Option<HeaderValue>,
     /// The headers that every request then has, but for its credential.
     headers: HeaderMap,
+}
+
+/// The extra headers that `settings` have; an error if one holds what no header
+/// can.
+pub(super) fn static_headers(settings: &HttpSettings) -> Result<HeaderMap, BackendError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &settings.headers {
+        let mut value = HeaderValue::from_str(value.expose()).map_err(|_| {
+            BackendError::Http(format!(
+                "headers.{name}: the value cannot stand in a header"
+            ))
+        })?;
+        value.set_sensitive(true);
+        headers.append(name, value);
+    }
+    Ok(headers)
 }
 
 /// An HTTP backend as one connection: it has no wire of its own, but a session.
@@ -75,19 +91,9 @@ impl HttpLink {
         unasked: mpsc::Sender<Unasked>,
         whose: Option<Arc<Introduction>>,
     ) -> Result<Arc<Self>, BackendError> {
-        let mut headers = HeaderMap::new();
-        for (name, value) in &settings.headers {
-            let mut value = HeaderValue::from_str(value.expose()).map_err(|_| {
-                BackendError::Http(format!(
-                    "headers.{name}: the value cannot stand in a header"
-                ))
-            })?;
-            value.set_sensitive(true);
-            headers.append(name, value);
-        }
         let link = Self {
             backend,
-            headers,
+            headers: static_headers(settings)?,
             client,
             credential,
             mode: ArcSwap::default(),

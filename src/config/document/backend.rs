@@ -41,14 +41,14 @@ pub(in crate::config) struct Backend {
     /// `transport: command`: its working directory; that of mcpmux if not set.
     #[schemars(extend("format" = "directory"))]
     pub(in crate::config) cwd: Option<String>,
-    /// `transport: http`: the URL of its MCP endpoint.
+    /// `transport: http` or `sse`: the URL of its MCP endpoint.
     #[schemars(extend("format" = "http-url"))]
     pub(in crate::config) endpoint: Option<String>,
-    /// `transport: http`: static extra headers.
+    /// `transport: http` or `sse`: static extra headers.
     #[serde(deserialize_with = "secrets")]
     #[schemars(with = "BTreeMap<String, HeaderText>", extend("propertyNames" = { "format": "header-name" }))]
     pub(in crate::config) headers: Vec<(String, Secret)>,
-    /// `transport: http`: what a request carries to be let in.
+    /// `transport: http` or `sse`: what a request carries to be let in.
     pub(in crate::config) auth: Auth,
     /// Whether it is used at all.
     pub(in crate::config) enabled: bool,
@@ -89,6 +89,8 @@ pub(in crate::config) enum BackendTransport {
     Command,
     /// Streamable HTTP.
     Http,
+    /// HTTP with one event stream, the transport of 2024-11-05.
+    Sse,
 }
 
 /// How a backend's tools are named to clients.
@@ -228,6 +230,11 @@ fn transports(schema: &mut schemars::Schema) {
         },
         Variant {
             value: "http",
+            requires: &["endpoint"],
+            owns: &["endpoint", "headers", "auth"],
+        },
+        Variant {
+            value: "sse",
             requires: &["endpoint"],
             owns: &["endpoint", "headers", "auth"],
         },

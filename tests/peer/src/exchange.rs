@@ -127,6 +127,7 @@ pub fn perform(stage: &Stage, key: &str, cue: &Cue, steps: Vec<Step>, carrier: &
                     |text| carrier.borrow_mut().send(&cue.fill(text)),
                 );
             }
+            Step::Emit(text) => stage.emit(cue.fill(&text), || carrier.gone()),
             Step::Endless(text) => {
                 while !carrier.gone() {
                     carrier.send(&cue.fill(&text));

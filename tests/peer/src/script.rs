@@ -59,6 +59,8 @@ pub enum Step {
     },
     /// Passes on what the harness emits from now on, until the other side is gone.
     Relay,
+    /// Sends this message to whoever relays, once somebody does.
+    Emit(String),
     /// Sends this message again and again until the other side is gone.
     Endless(String),
     /// Closes the connection in the middle of whatever was under way.

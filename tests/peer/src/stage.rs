@@ -154,6 +154,18 @@ impl Stage {
         self.acts.lock().unwrap().relays -= 1;
     }
 
+    /// Hands `text` to all that relay, once one does, unless the other side goes
+    /// first.
+    pub fn emit(&self, text: String, gone: impl Fn() -> bool) {
+        if self
+            .wait(gone, |acts| (acts.relays > 0).then_some(()))
+            .is_some()
+        {
+            self.acts.lock().unwrap().emitted.push(text);
+            self.changed.notify_all();
+        }
+    }
+
     fn wait<T>(&self, gone: impl Fn() -> bool, ready: impl Fn(&Acts) -> Option<T>) -> Option<T> {
         let mut acts = self.acts.lock().unwrap();
         loop {

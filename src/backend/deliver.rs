@@ -1,0 +1,64 @@
+//! What becomes of a message that comes on a stream which many calls share.
+
+use tracing::{debug, warn};
+
+use super::{calls::Calls, unasked};
+use crate::protocol::{Id, Kind, Message, meta, method};
+
+/// What is left to do with a message once the calls have got what is theirs.
+#[derive(Debug)]
+pub(super) enum Rest {
+    /// Nothing.
+    Nothing,
+    /// It is a notification of what belongs to no call, such as a changed list.
+    Unasked(Message),
+    /// It is a request, and this is to be answered.
+    Answer(Message),
+}
+
+impl Calls {
+    /// Hands a message of `backend` to the call that it belongs to.
+    pub(super) fn deliver(&self, backend: &str, message: Message) -> Rest {
+        match message.kind() {
+            Kind::Response { id, .. } => {
+                let call = id
+                    .as_ref()
+                    .and_then(Id::as_u64)
+                    .and_then(|id| self.take(id));
+                if let Some(mailbox) = call {
+                    mailbox.finish(Ok(message));
+                } else {
+                    debug!(backend, "a response that nobody waits for");
+                }
+            }
+            Kind::Notification { method } => {
+                let owner = match method.as_ref() {
+                    method::PROGRESS => meta::progress_id(&message).and_then(|id| self.get(id)),
+                    method::LOG_MESSAGE => self.only().ok(),
+                    method::CANCELLED => self.taking_back(&message),
+                    _ => return Rest::Unasked(message),
+                };
+                match owner {
+                    Some(mailbox) if !mailbox.notify(message) => warn!(
+                        backend,
+                        "a client reads too slowly, notifications to it are dropped"
+                    ),
+                    Some(_) => {}
+                    None => debug!(backend, "a notification that belongs to no call"),
+                }
+            }
+            Kind::Request { .. } => {
+                let answer = unasked::answer(&message).or_else(|| {
+                    let why = self.ask(&message).err()?;
+                    let asked = message.method().unwrap_or_default();
+                    debug!(backend, "{asked} is refused: {why}");
+                    Some(unasked::refuse(&message, why))
+                });
+                if let Some(answer) = answer {
+                    return Rest::Answer(answer);
+                }
+            }
+        }
+        Rest::Nothing
+    }
+}
