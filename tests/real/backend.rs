@@ -29,6 +29,9 @@ pub(crate) enum Reach {
     },
     /// At its MCP endpoint.
     Http { url: String },
+    /// At its event stream, which the clients here do not open: directly they
+    /// launch the same server.
+    Sse { url: String, same: Vec<PathBuf> },
 }
 
 impl Backend {
@@ -77,6 +80,7 @@ impl Backend {
                 json!({ "transport": "command", "command": argv, "env": env })
             }
             Reach::Http { url } => json!({ "transport": "http", "endpoint": url }),
+            Reach::Sse { url, .. } => json!({ "transport": "sse", "endpoint": url }),
         };
         entry["name"] = json!(self.name);
         if let Some(folder) = &self.folder {
@@ -96,6 +100,7 @@ impl Backend {
                 json!({ "command": command, "args": args, "env": object(env), "cwd": self.folder })
             }
             Reach::Http { url } => json!({ "url": url }),
+            Reach::Sse { same, .. } => json!({ "command": same[0], "args": same[1..] }),
         }
     }
 

@@ -33,11 +33,11 @@ fn a_modern_client_sees_modern_and_legacy_servers_as_it_sees_them_directly() {
 /// of their own, and store what they store in the folder named.
 fn each_server_is_itself(sdk: Sdk, servers: impl Fn(&Ground, &str) -> Vec<Backend>) {
     let ground = Ground::new();
-    let mut remote = EverythingOverHttp::new();
-    remote.start();
+    let mut remotes = [EverythingOverHttp::new(), EverythingOverHttp::older()];
+    remotes.iter_mut().for_each(EverythingOverHttp::start);
     let servers = |storage| {
         let mut servers = servers(&ground, storage);
-        servers.push(remote.backend());
+        servers.extend(remotes.iter().map(EverythingOverHttp::backend));
         servers
     };
 

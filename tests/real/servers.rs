@@ -35,12 +35,9 @@ pub(crate) fn demo() -> Backend {
 
 /// server-everything on stdio.
 pub(crate) fn everything() -> Backend {
-    Backend::command(
-        "everything",
-        [install::node(), everything_entry(), "stdio".into()],
-    )
-    .described("Every kind of tool there is.")
-    .calls(everything_calls())
+    Backend::command("everything", everything_over_stdio())
+        .described("Every kind of tool there is.")
+        .calls(everything_calls())
 }
 
 /// server-everything on stdio, by the machine's own npx: three processes.
@@ -53,6 +50,10 @@ pub(crate) fn npx_everything() -> Backend {
     let mut backend = Backend::command("npx", argv.map(PathBuf::from));
     backend.folder = Some(install::npx_folder());
     backend
+}
+
+fn everything_over_stdio() -> [PathBuf; 3] {
+    [install::node(), everything_entry(), "stdio".into()]
 }
 
 fn everything_entry() -> PathBuf {
@@ -82,6 +83,7 @@ fn everything_calls() -> [Value; 9] {
 
 /// server-everything over streamable HTTP, which a test starts and ends itself.
 pub(crate) struct EverythingOverHttp {
+    transport: &'static str,
     port: u16,
     process: Option<Process>,
 }
@@ -90,8 +92,17 @@ impl EverythingOverHttp {
     /// Chooses its port; it does not run yet.
     pub(crate) fn new() -> Self {
         Self {
+            transport: "streamableHttp",
             port: free_port(),
             process: None,
+        }
+    }
+
+    /// The same on the older transport, with one event stream.
+    pub(crate) fn older() -> Self {
+        Self {
+            transport: "sse",
+            ..Self::new()
         }
     }
 
@@ -101,11 +112,12 @@ impl EverythingOverHttp {
             "server-everything",
             Command::new(install::node())
                 .arg(everything_entry())
-                .arg("streamableHttp")
+                .arg(self.transport)
                 .env("PORT", self.port.to_string()),
         );
         process.wait_for_log("word that it listens", |line| {
-            line.contains("listening on port").then_some(())
+            let listens = ["listening on port", "running on port"];
+            listens.iter().any(|word| line.contains(word)).then_some(())
         });
         self.process = Some(process);
     }
@@ -117,12 +129,18 @@ impl EverythingOverHttp {
 
     /// It as a backend.
     pub(crate) fn backend(&self) -> Backend {
+        let (name, reach) = if self.transport == "sse" {
+            let url = format!("http://127.0.0.1:{}/sse", self.port);
+            let same = everything_over_stdio().into();
+            ("older", Reach::Sse { url, same })
+        } else {
+            let url = format!("http://127.0.0.1:{}/mcp", self.port);
+            ("remote", Reach::Http { url })
+        };
         Backend {
-            name: "remote",
+            name,
             description: None,
-            reach: Reach::Http {
-                url: format!("http://127.0.0.1:{}/mcp", self.port),
-            },
+            reach,
             folder: None,
             calls: everything_calls().into(),
         }
