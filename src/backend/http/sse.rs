@@ -214,12 +214,12 @@ impl Wire {
         let _ = self.post.set(uri);
         self.named.cancel();
         while let Some(message) = events.next().await? {
-            self.deliver(message).await;
+            self.deliver(message);
         }
         Err(BackendError::Http("it ended its event stream".to_owned()))
     }
 
-    async fn deliver(self: &Arc<Self>, message: Message) {
+    fn deliver(self: &Arc<Self>, message: Message) {
         match self.calls.deliver(&self.backend, message) {
             Rest::Nothing => {}
             Rest::Unasked(notification) => {
