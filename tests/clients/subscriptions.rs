@@ -8,6 +8,7 @@ fn a_subscription_is_acknowledged_at_once_with_what_is_honoured() {
     let peer = Peer::new(modern(&["t"]));
     let mux = Setup::one("b", &peer).serve();
     let client = Client::modern(&mux);
+    client.tool("b__t");
     let members = r#""notifications":{"toolsListChanged":true,"promptsListChanged":true,"resourceSubscriptions":["file:///x"],"odd":1}"#;
     let start = Instant::now();
     let mut reply =

@@ -98,7 +98,7 @@ fn a_child_that_hangs_at_the_start_delays_nobody_else() {
 }
 
 #[test]
-fn a_lost_backends_tools_go_and_come_back_and_clients_are_told() {
+fn a_lost_backends_tools_stay_listed_and_clients_are_told_when_it_comes_back_with_others() {
     let peer = Peer::new(legacy(&["t"]));
     let stays = Peer::new(legacy(&["s"]));
     let mux = Setup::one("shaky", &peer)
@@ -119,10 +119,15 @@ fn a_lost_backends_tools_go_and_come_back_and_clients_are_told() {
     // It does not come back by itself while its script lets it fail.
     peer.rewrite(Script::default().start([Step::Exit(9)]));
     peer.exit(1);
-    told();
-    old.await_names(&["stays__s"]);
+    peer.wait("an attempt to connect anew", |events| {
+        let started = |event: &&Event| matches!(event, Event::Start { .. });
+        (events.iter().filter(started).count() >= 2).then_some(())
+    });
     let (_, message) = old.call("shaky__t", None).error();
     assert!(message.contains("shaky"), "{message}");
+    for client in [&old, &new] {
+        assert_eq!(client.names(), ["shaky__t", "stays__s"]);
+    }
     peer.rewrite(legacy(&["t", "u"]));
     mux.signal(Signal::USR1);
     told();

@@ -4,9 +4,12 @@
 // A test that cannot go on ends with what it expected.
 #![allow(clippy::expect_used)]
 
+mod capabilities;
 mod changes;
 mod lists;
 mod names;
+mod prompts;
+mod resources;
 #[path = "../support/mod.rs"]
 mod support;
 

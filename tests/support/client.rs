@@ -270,6 +270,15 @@ impl Client {
         elements(&at(&self.request("tools/list", "").result(), &["tools"]))
     }
 
+    /// The result of one of the lists, which is waited for until it holds `text`.
+    #[track_caller]
+    pub fn list(&self, method: &str, text: &str) -> String {
+        eventually(&format!("{text} in {method}"), || {
+            let result = self.request(method, "").result();
+            result.contains(text).then_some(result)
+        })
+    }
+
     /// The names of all tools in order.
     #[track_caller]
     pub fn names(&self) -> Vec<String> {
@@ -302,12 +311,19 @@ impl Client {
     /// acknowledgement where the era has one.
     #[track_caller]
     pub fn listen(&self) -> Reply {
+        self.listen_to(r#""toolsListChanged":true"#)
+    }
+
+    /// As [`listen`](Self::listen); these members are what a modern client asks
+    /// to be told.
+    #[track_caller]
+    pub fn listen_to(&self, filter: &str) -> Reply {
         if self.era == Era::Modern {
             let message = self.spell(
                 &self.id(),
                 "subscriptions/listen",
                 None,
-                r#""notifications":{"toolsListChanged":true}"#,
+                &format!(r#""notifications":{{{filter}}}"#),
             );
             let mut reply = self.start(&message);
             assert!(

@@ -29,7 +29,10 @@ pub use leftovers::{alive, clear, processes_naming};
 pub use mux::{Mux, Setup};
 pub use peer::Peer;
 pub use script::{Event, Request, Script, Step};
-pub use scripts::{acknowledged, definitions, error, legacy, legacy_of, modern, progress, result};
+pub use scripts::{
+    acknowledged, definitions, error, legacy, legacy_of, legacy_with, modern, modern_with,
+    progress, result,
+};
 pub use wire::{Connection, Reply, refusing};
 
 /// How long anything that must happen may take on a busy machine.

@@ -46,7 +46,39 @@ pub fn modern(tools: &[&str]) -> Script {
         .echoing(tools, r#"{"resultType":"complete","content":[{"type":"text","text":"done"}]}"#)
 }
 
+/// A legacy server with these capabilities and nothing behind them yet.
+pub fn legacy_with(capabilities: &str) -> Script {
+    legacy(&[]).on(
+        "initialize",
+        [result(&format!(
+            r#"{{"protocolVersion":"2025-11-25","capabilities":{capabilities},"serverInfo":{{"name":"peer","version":"1"}}}}"#
+        ))],
+    )
+}
+
+/// A modern server with these capabilities and nothing behind them yet.
+pub fn modern_with(capabilities: &str) -> Script {
+    modern(&[]).on(
+        "server/discover",
+        [result(&format!(
+            r#"{{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{capabilities},"ttlMs":0,"cacheScope":"private"}}"#
+        ))],
+    )
+}
+
 impl Script {
+    /// Sets the one page of a list: these definitions, separated by commas.
+    pub fn list(self, list: &str, definitions: &str) -> Self {
+        let method = match list {
+            "resourceTemplates" => "resources/templates/list".to_owned(),
+            list => format!("{list}/list"),
+        };
+        self.on(
+            &method,
+            [result(&format!(r#"{{"{list}":[{definitions}]}}"#))],
+        )
+    }
+
     /// Sets what follows every message of this key.
     pub fn on(self, key: &str, steps: impl Into<Vec<Step>>) -> Self {
         self.turns(key, [steps.into()])
