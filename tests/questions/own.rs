@@ -74,8 +74,7 @@ fn calls_of_modern_clients_at_once_have_one_each_and_give_it_back() {
         let last = client.send(&call(&client, "b__ask", &members)).result();
         assert_eq!(text(&at(&last, &["resultType"])), "complete");
     }
-    let again = client.send(&call(&client, "b__ask", "")).result();
-    at(&again, &["requestState"]);
+    client.send(&call(&client, "b__ask", "")).result();
     assert_eq!(peer.starts(), 4, "one that was given back serves again");
 }
 
