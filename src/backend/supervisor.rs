@@ -43,8 +43,8 @@ fn delay(failures: u32, max: Duration) -> Duration {
 
 /// Who is told what becomes of a backend.
 pub(crate) trait Observer {
-    /// What it offers is another one.
-    fn offer_changed(&self);
+    /// What it offers is another one, or it has told that `told` are.
+    fn offer_changed(&self, told: Lists);
 
     /// Its state is another one; what follows from it has been told before.
     fn state_changed(&self);
@@ -172,7 +172,7 @@ impl Backend {
         );
         self.inventory.store(Arc::new(inventory));
         // Whoever sees it up finds the catalog that belongs to it.
-        observer.offer_changed();
+        observer.offer_changed(Lists::default());
         self.set(State::Up(Arc::clone(connection)), observer);
     }
 
@@ -264,15 +264,17 @@ impl Backend {
                 message = unasked.recv() => message,
                 () = self.stale.notified() => Some(Unasked::Stale),
             };
-            let stale = message.as_ref().map(Lists::stale_after).unwrap_or_default();
-            if !stale.is_empty() {
+            if message
+                .as_ref()
+                .is_some_and(|message| !Lists::stale_after(message).is_empty())
+            {
                 let refreshed = tokio::select! {
                     () = stop.cancelled() => return None,
                     reason = connection.link.lost() => return Some(reason),
-                    refreshed = self.refresh(connection, stale, &mut unasked) => refreshed,
+                    refreshed = self.refresh(connection, message, &mut unasked) => refreshed,
                 };
-                if refreshed {
-                    observer.offer_changed();
+                if let Some(told) = refreshed {
+                    observer.offer_changed(told);
                     observer.state_changed();
                 }
             } else if message.is_none() {
@@ -285,18 +287,24 @@ impl Backend {
         }
     }
 
-    /// Reads the stale lists again once the changes have settled; `true` if they
-    /// are other ones now.
+    /// Reads the stale lists again once the changes have settled; gives those
+    /// that were said to be other ones, `None` if there was and is no change.
     async fn refresh(
         &self,
         connection: &Connection,
-        mut stale: Lists,
+        first: Option<Unasked>,
         unasked: &mut mpsc::Receiver<Unasked>,
-    ) -> bool {
+    ) -> Option<Lists> {
         sleep(COALESCE).await;
-        while let Ok(message) = unasked.try_recv() {
+        let (mut stale, mut told) = (Lists::default(), Lists::default());
+        let mut next = first;
+        while let Some(message) = next {
             stale |= Lists::stale_after(&message);
+            told |= Lists::told_by(&message);
+            next = unasked.try_recv().ok();
         }
+        // What is not in the lists may have changed as well.
+        let unchanged = (!told.is_empty()).then_some(told);
         let known = self.inventory();
         let (link, revision) = (&connection.link, connection.revision);
         match inventory::read(self.name(), link, revision, stale, &known).await {
@@ -309,15 +317,15 @@ impl Backend {
                     "its lists have changed"
                 );
                 self.inventory.store(Arc::new(inventory));
-                true
+                Some(told)
             }
-            Ok(_) => false,
+            Ok(_) => unchanged,
             Err(error) => {
                 warn!(
                     backend = self.name(),
                     "its lists could not be read again: {error}"
                 );
-                false
+                unchanged
             }
         }
     }

@@ -239,11 +239,8 @@ impl Endpoint {
 }
 
 /// The era of a message: what its `_meta` or its header says; legacy if neither
-/// does.
+/// does. An `initialize` names the revision it wants in itself.
 fn era_of(headers: &HeaderMap, message: &Message) -> Result<Era, Refusal> {
-    if message.method() == Some(method::INITIALIZE) {
-        return Ok(Era::Legacy);
-    }
     if modern::declared(message).is_some() {
         return Ok(Era::Modern);
     }
@@ -252,6 +249,7 @@ fn era_of(headers: &HeaderMap, message: &Message) -> Result<Era, Refusal> {
         .map(|value| value.to_str().unwrap_or_default());
     match said.map(|text| (text, Revision::parse(text))) {
         Some((_, Some(revision))) => Ok(revision.era()),
+        Some(_) if message.method() == Some(method::INITIALIZE) => Ok(Era::Legacy),
         Some((text, None)) => Err((StatusCode::BAD_REQUEST, modern::unsupported(text))),
         None => Ok(Era::Legacy),
     }

@@ -14,7 +14,7 @@ use tracing::debug;
 
 use super::Caller;
 use crate::{
-    backend::{Backend, BackendError, Connection, Introduction, Observer},
+    backend::{Backend, BackendError, Connection, Introduction, Lists, Observer},
     config::{ConnectRetry, SessionSetting},
     protocol::{Era, Message},
 };
@@ -58,7 +58,7 @@ pub(super) struct Lease {
 struct Nobody;
 
 impl Observer for Nobody {
-    fn offer_changed(&self) {}
+    fn offer_changed(&self, _told: Lists) {}
 
     fn state_changed(&self) {}
 }

@@ -42,7 +42,7 @@ pub(crate) use version::{Changed, Versions};
 pub use voice::Voice;
 
 use crate::{
-    backend::{Backend, Exchange, Introduction, Observer, State},
+    backend::{Backend, Exchange, Introduction, Lists, Observer, State},
     config::Config,
     protocol::{Era, Message, RpcError, method},
 };
@@ -169,8 +169,9 @@ impl Mux {
         self.instances.ended().await;
     }
 
-    /// Builds the catalog anew and, if clients see another one now, tells them.
-    fn rebuild(&self) {
+    /// Builds the catalog anew and, if clients see another one now or a backend
+    /// has `told` of changes, tells them.
+    fn rebuild(&self, told: Lists) {
         let _one_at_a_time = self.building.lock().unwrap_or_else(PoisonError::into_inner);
         let shares: Vec<_> = self.backends.iter().map(Share::of).collect();
         let old = self.catalog.load();
@@ -191,7 +192,7 @@ impl Mux {
                 "{name:?} is taken by a backend named before, the {kind} is left out"
             );
         }
-        let changed = new.since(&old);
+        let changed = new.since(&old).or(told);
         self.catalog.store(Arc::new(new));
         if changed.any() {
             self.versions
@@ -273,9 +274,9 @@ impl Mux {
 }
 
 impl Observer for Weak<Mux> {
-    fn offer_changed(&self) {
+    fn offer_changed(&self, told: Lists) {
         if let Some(mux) = self.upgrade() {
-            mux.rebuild();
+            mux.rebuild(told);
         }
     }
 

@@ -1,7 +1,10 @@
 //! Which state of the lists clients have been told of: a number for each list
 //! that has a notification of its own.
 
-use crate::protocol::{Message, method};
+use crate::{
+    backend::Lists,
+    protocol::{Message, method},
+};
 
 /// The numbers of the lists that clients are shown; each grows with its list's
 /// changes.
@@ -48,6 +51,15 @@ impl Changed {
     /// Whether any list has changed.
     pub(crate) fn any(self) -> bool {
         self != Self::default()
+    }
+
+    /// Those, and what a backend has told.
+    pub(crate) fn or(self, told: Lists) -> Self {
+        Self {
+            tools: self.tools || told.tools,
+            prompts: self.prompts || told.prompts,
+            resources: self.resources || told.resources,
+        }
     }
 
     /// Those of both.

@@ -40,6 +40,16 @@ impl Lists {
         lists
     }
 
+    /// The lists that `message` says are other ones.
+    pub(crate) fn told_by(message: &Unasked) -> Self {
+        match message {
+            Unasked::Notification(told) if told.method() != Some(method::ACKNOWLEDGED) => {
+                Self::stale_after(message)
+            }
+            _ => Self::default(),
+        }
+    }
+
     /// Whether it is none.
     pub(crate) fn is_empty(self) -> bool {
         self == Self::default()
