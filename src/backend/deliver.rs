@@ -36,7 +36,10 @@ impl Calls {
                     method::PROGRESS => meta::progress_id(&message).and_then(|id| self.get(id)),
                     method::LOG_MESSAGE => self.only().ok(),
                     method::CANCELLED => self.taking_back(&message),
-                    _ => return Rest::Unasked(message),
+                    _ => match meta::subscription_id(&message) {
+                        Some(id) => self.get(id),
+                        None => return Rest::Unasked(message),
+                    },
                 };
                 match owner {
                     Some(mailbox) if !mailbox.notify(message) => warn!(

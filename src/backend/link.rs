@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
-use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    BackendError, CancelReason, Exchange, Introduction, Unasked,
+    BackendError, CancelReason, Ear, Exchange, Introduction,
     command::CommandLink,
     http::{Client, HttpLink, SseLink},
 };
@@ -75,7 +74,7 @@ impl Link {
         backend: &Arc<str>,
         way: &Way,
         max_message: usize,
-        unasked: mpsc::Sender<Unasked>,
+        unasked: Ear,
         keepers: &TaskTracker,
         whose: Option<&Arc<Introduction>>,
     ) -> Result<Self, BackendError> {
@@ -153,6 +152,31 @@ impl Link {
     pub(super) fn set_revision(&self, revision: Option<Revision>) {
         if let Self::Http(link) = self {
             link.set_revision(revision);
+        }
+    }
+
+    /// Where all goes that belongs to no call.
+    pub(super) fn ear(&self) -> &Ear {
+        match self {
+            Self::Command(link) => link.pipe.ear(),
+            Self::Http(link) => &link.unasked,
+            Self::Sse(link) => link.ear(),
+        }
+    }
+
+    /// How many sessions there were after the first.
+    pub(super) fn sessions(&self) -> u64 {
+        match self {
+            Self::Command(_) | Self::Sse(_) => 0,
+            Self::Http(link) => link.sessions(),
+        }
+    }
+
+    /// Waits until another session takes the place of the one before.
+    pub(super) async fn renewed(&self) {
+        match self {
+            Self::Command(_) | Self::Sse(_) => std::future::pending().await,
+            Self::Http(link) => link.renewed().await,
         }
     }
 

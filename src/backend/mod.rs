@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Notify, Semaphore, watch},
     time::timeout_at,
 };
 use tokio_util::task::TaskTracker;
@@ -14,6 +14,7 @@ mod calls;
 mod cancel;
 pub mod command;
 mod deliver;
+mod ear;
 mod error;
 mod exchange;
 mod handshake;
@@ -21,14 +22,19 @@ mod http;
 mod introduction;
 mod inventory;
 mod link;
+mod listening;
 mod mailbox;
 mod offers;
 mod state;
+mod subscribe;
 mod supervisor;
 mod unasked;
 mod unit;
+mod wish;
 
 pub use cancel::CancelReason;
+pub(crate) use ear::Updates;
+use ear::{Ear, Told};
 pub use error::BackendError;
 pub use exchange::{Exchange, Item};
 pub use introduction::Introduction;
@@ -37,9 +43,11 @@ pub(crate) use link::Link;
 use link::Way;
 pub(crate) use offers::Offers;
 pub(crate) use state::{Down, State};
+pub(crate) use subscribe::Refused;
 pub(crate) use supervisor::Observer;
 use unasked::Unasked;
 use unit::Size;
+use wish::Wishes;
 
 use crate::{
     config::BackendSettings,
@@ -55,6 +63,8 @@ pub struct Backend {
     client: Option<Arc<Introduction>>,
     state: watch::Sender<State>,
     inventory: ArcSwap<Inventory>,
+    /// Who is told when its resources change.
+    told: Told,
     /// Processes that are being ended.
     keepers: TaskTracker,
     /// Asks the supervisor to try again now.
@@ -71,6 +81,12 @@ pub struct Connection {
     /// What it can do.
     pub(crate) offers: Arc<Offers>,
     pub(crate) server: Option<String>,
+    backend: Arc<str>,
+    /// No other connection has this number.
+    number: u64,
+    wishes: Wishes,
+    /// Requests about subscriptions that may be under way at once.
+    asking: Semaphore,
 }
 
 impl Connection {
@@ -90,6 +106,7 @@ impl Backend {
             settings,
             state: watch::Sender::new(State::Starting),
             inventory: ArcSwap::default(),
+            told: Told::default(),
             keepers: TaskTracker::new(),
             retry: Notify::new(),
             stale: Notify::new(),
@@ -119,6 +136,19 @@ impl Backend {
     /// What it is doing right now.
     pub(crate) fn state(&self) -> State {
         self.state.borrow().clone()
+    }
+
+    /// Its connection, if it is up.
+    pub(crate) fn up(&self) -> Option<Arc<Connection>> {
+        match &*self.state.borrow() {
+            State::Up(connection) => Some(Arc::clone(connection)),
+            _ => None,
+        }
+    }
+
+    /// Has `updates` told when its resources change; who is named first counts.
+    pub(crate) fn tell(&self, updates: impl Updates + 'static) {
+        let _ = self.told.set(Box::new(updates));
     }
 
     /// Follows what it is doing.

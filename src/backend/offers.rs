@@ -99,7 +99,6 @@ impl Offers {
     }
 
     /// Whether its resources can be subscribed to.
-    #[allow(dead_code, reason = "for whoever forwards subscriptions")]
     pub(crate) fn subscribe(&self) -> bool {
         self.resources.is_some_and(|offer| offer.subscribe)
     }

@@ -1,10 +1,16 @@
 //! The life of one backend: connected, watched, its inventory kept fresh,
 //! connected anew when it is lost. The only place that changes its state.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{
-    sync::mpsc,
+    sync::{Semaphore, mpsc},
     task::JoinHandle,
     time::{Instant, sleep, sleep_until, timeout},
 };
@@ -12,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::{
-    Backend, BackendError, Connection, Down, Inventory, Link, Lists, State, Unasked, Way, command,
-    handshake, http, inventory,
+    Backend, BackendError, Connection, Down, Ear, Inventory, Link, Lists, State, Unasked, Way,
+    Wishes, handshake, http, inventory, listening, subscribe,
 };
 use crate::{
     config::{ConnectRetry, EraSetting},
@@ -28,6 +34,9 @@ const PROVEN: Duration = Duration::from_secs(10);
 
 /// How long changes are gathered before the lists are read again.
 const COALESCE: Duration = Duration::from_millis(50);
+
+/// How many connections there were, of all backends.
+static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 
 /// Messages outside of any exchange that may wait for the supervisor.
 const UNASKED: usize = 64;
@@ -48,6 +57,9 @@ pub(crate) trait Observer {
 
     /// Its state is another one; what follows from it has been told before.
     fn state_changed(&self);
+
+    /// Its session is a new one, which knows of no subscription.
+    fn session_began(&self, _backend: &Backend) {}
 }
 
 impl Backend {
@@ -174,6 +186,7 @@ impl Backend {
         // Whoever sees it up finds the catalog that belongs to it.
         observer.offer_changed(Lists::default());
         self.set(State::Up(Arc::clone(connection)), observer);
+        observer.session_began(self);
     }
 
     /// One attempt. A process that ends on the probe is launched once more,
@@ -211,7 +224,7 @@ impl Backend {
             &self.name,
             way,
             self.settings.max_message,
-            sender,
+            Ear::new(sender, Arc::clone(&self.told)),
             &self.keepers,
             self.client.as_ref(),
         )?;
@@ -238,6 +251,10 @@ impl Backend {
                     revision,
                     offers: inventory.offers.clone().unwrap_or_default(),
                     server,
+                    backend: Arc::clone(&self.name),
+                    number: CONNECTIONS.fetch_add(1, Ordering::Relaxed),
+                    wishes: Wishes::default(),
+                    asking: Semaphore::new(subscribe::AT_ONCE),
                 };
                 Ok((Arc::new(connection), inventory, unasked))
             }
@@ -263,6 +280,10 @@ impl Backend {
                 reason = connection.link.lost() => return Some(reason),
                 message = unasked.recv() => message,
                 () = self.stale.notified() => Some(Unasked::Stale),
+                () = connection.link.renewed() => {
+                    observer.session_began(self);
+                    Some(Unasked::Stale)
+                }
             };
             if message
                 .as_ref()
@@ -333,27 +354,22 @@ impl Backend {
 
 impl Connection {
     /// Listens for changes where they are not said unasked, until aborted.
-    fn listen(&self) -> Option<AbortOnDrop> {
-        let revision = self.revision;
-        let task = match &self.link {
+    fn listen(self: &Arc<Self>) -> Option<AbortOnDrop> {
+        let task = match (&self.link, self.era()) {
+            (_, Era::Modern) if !self.offers.tells_changes() && !self.offers.subscribe() => {
+                return None;
+            }
+            (_, Era::Modern) => tokio::spawn(listening::keep(Arc::clone(self))),
             // A legacy server may ask on this stream, whatever it offers.
-            _ if !self.offers.tells_changes() && revision.era() == Era::Modern => return None,
-            Link::Http(link) => {
-                let offers = Arc::clone(&self.offers);
-                tokio::spawn(http::listen(Arc::clone(link), revision, offers))
-            }
-            Link::Command(link) if revision.era() == Era::Modern => {
-                let offers = Arc::clone(&self.offers);
-                tokio::spawn(command::listen(Arc::clone(&link.pipe), revision, offers))
-            }
-            Link::Command(_) | Link::Sse(_) => return None,
+            (Link::Http(link), Era::Legacy) => tokio::spawn(http::listen(Arc::clone(link))),
+            (Link::Command(_) | Link::Sse(_), Era::Legacy) => return None,
         };
         Some(AbortOnDrop(task))
     }
 }
 
 /// A task that ends when it is no longer wanted.
-struct AbortOnDrop(JoinHandle<()>);
+pub(super) struct AbortOnDrop(pub(super) JoinHandle<()>);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {

@@ -2,19 +2,17 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
-use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::{
     batch,
     body::{Reply, Unread, read},
-    legacy,
+    get, legacy,
     modern::{self, Refusal},
     origin::Doors,
-    render::{KEEP_ALIVE, Rendering, empty, events, json},
+    render::{Rendering, empty, json},
     session::{Session, Sessions},
 };
 use crate::{
@@ -195,27 +193,8 @@ impl Endpoint {
             Ok(session) => session,
             Err(refusal) => return refuse(refusal),
         };
-        let stream = session.take_stream();
-        let mut changes = self.mux.changes(Some(session.seen()));
-        events(async_stream::stream! {
-            yield Bytes::from_static(sse::KEEP_ALIVE);
-            loop {
-                let told = tokio::select! {
-                    () = stream.ended.cancelled() => return,
-                    told = timeout(KEEP_ALIVE, changes.next()) => told,
-                };
-                match told {
-                    Err(_) => yield Bytes::from_static(sse::KEEP_ALIVE),
-                    Ok(None) => return,
-                    Ok(Some(lists)) => {
-                        stream.session.has_seen(changes.seen());
-                        for notification in lists.notifications("{}") {
-                            yield sse::event(notification.bytes());
-                        }
-                    }
-                }
-            }
-        })
+        let last_id = headers.get("last-event-id");
+        get::open(&self.mux, &session, last_id.and_then(|id| id.to_str().ok()))
     }
 
     /// A legacy client takes its leave.

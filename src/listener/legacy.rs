@@ -145,7 +145,13 @@ pub(super) fn open(mux: &Mux, message: &Message) -> Result<(Session, Message), R
         .cloned()
         .ok_or_else(|| RpcError::new(INTERNAL_ERROR, "no id"))?;
     let abilities = Abilities::new(wanted.capabilities.as_deref().map(RawValue::get));
-    let session = Session::new(revision, wanted.client_info, abilities, mux.versions());
+    let session = Session::new(
+        revision,
+        wanted.client_info,
+        abilities,
+        mux.versions(),
+        mux.watcher(),
+    );
     Ok((session, Message::success(&id, &mux.initialize(revision))))
 }
 

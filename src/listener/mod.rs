@@ -13,9 +13,11 @@ mod batch;
 mod body;
 mod connection;
 mod endpoint;
+mod get;
 mod legacy;
 mod modern;
 mod origin;
+mod outbox;
 mod regret;
 mod render;
 mod session;
@@ -24,8 +26,9 @@ pub mod stdio;
 use crate::{config::Listen, mux::Mux};
 use endpoint::Endpoint;
 
-/// The most connections served at once; more wait in the kernel's queue.
-const MAX_CONNECTIONS: usize = 10_000;
+/// The most connections served at once; more wait in the kernel's queue. As many
+/// sessions as there can be may each have a stream open beside their calls.
+const MAX_CONNECTIONS: usize = 20_000;
 
 /// The pause after an `accept` that failed, as it does without free descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fmt::Write,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock, Weak,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -14,11 +14,14 @@ use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
-use super::regret::{Cancelled, Regret};
+use super::{
+    outbox::{Outbox, Reader, Sent},
+    regret::{Cancelled, Regret},
+};
 use crate::{
     backend::Introduction,
-    mux::{Caller, Versions, Voice},
-    protocol::{Abilities, Id, Level, Revision},
+    mux::{Caller, Sink, Versions, Voice, Watcher},
+    protocol::{Abilities, Id, Level, Message, Revision},
 };
 
 /// The most sessions kept; beyond, the one unused for longest makes room.
@@ -46,8 +49,8 @@ pub(super) struct Session {
     /// Seconds after the table's birth.
     used: AtomicU64,
     streams: AtomicUsize,
-    /// Ends the stream that is open now when another one takes its place.
-    stream: Mutex<CancellationToken>,
+    outbox: Outbox,
+    watcher: Watcher,
     calls: Mutex<HashMap<Id, Regret>>,
     /// The session is over.
     pub(super) ended: CancellationToken,
@@ -60,6 +63,7 @@ impl Session {
         info: Option<Box<RawValue>>,
         abilities: Abilities,
         seen: Versions,
+        watcher: Watcher,
     ) -> Self {
         let ended = CancellationToken::new();
         let introduction = Introduction::new(info, abilities, ended.clone());
@@ -71,7 +75,8 @@ impl Session {
             seen: Mutex::new(seen),
             used: AtomicU64::new(0),
             streams: AtomicUsize::new(0),
-            stream: Mutex::default(),
+            outbox: Outbox::default(),
+            watcher,
             calls: Mutex::default(),
             ended,
         }
@@ -82,17 +87,30 @@ impl Session {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The client has been told of the lists `seen`.
-    pub(super) fn has_seen(&self, seen: Versions) {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+    /// Tells the client of the lists as they are `now`, if it does not know.
+    pub(super) fn tell(&self, now: Versions) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for method in now.since(*seen).methods() {
+            let message = Message::notification(method, "{}");
+            self.outbox.push_once(method, &message);
+        }
+        *seen = now;
+    }
+
+    /// What goes to the client outside of its calls.
+    #[allow(dead_code, reason = "requests of servers come this way")]
+    pub(super) fn outbox(&self) -> &Outbox {
+        &self.outbox
     }
 
     /// The client behind it, which can be asked.
-    pub(super) fn caller(&self) -> Caller {
+    pub(super) fn caller(self: &Arc<Self>) -> Caller {
+        let sink: Weak<Self> = Arc::downgrade(self);
         Caller {
             introduction: Some(Arc::clone(&self.introduction)),
             voice: Some(Arc::clone(&self.voice)),
             level: *self.level.lock().unwrap_or_else(PoisonError::into_inner),
+            subscriber: Some(self.watcher.subscriber(sink)),
             ..Caller::of(self.revision)
         }
     }
@@ -120,20 +138,21 @@ impl Session {
         }
     }
 
-    /// Takes over the session's stream of notifications: an older one ends, so
-    /// that no message goes out on two.
-    pub(super) fn take_stream(self: &Arc<Self>) -> Stream {
-        let ended = self.ended.child_token();
-        let old = std::mem::replace(
-            &mut *self.stream.lock().unwrap_or_else(PoisonError::into_inner),
-            ended.clone(),
-        );
-        old.cancel();
+    /// Takes over the session's stream, behind the event `last_id` if one is
+    /// named. An older stream ends, so that no message goes out on two.
+    pub(super) fn take_stream(self: &Arc<Self>, last_id: Option<&str>) -> Stream {
         self.streams.fetch_add(1, Ordering::Relaxed);
         Stream {
+            reader: self.outbox.read(last_id),
             session: Arc::clone(self),
-            ended,
         }
+    }
+
+    /// The session is over, though calls may still hold on to it.
+    pub(super) fn end(&self) {
+        self.ended.cancel();
+        self.outbox.end();
+        self.watcher.end();
     }
 
     fn calls(&self) -> std::sync::MutexGuard<'_, HashMap<Id, Regret>> {
@@ -160,12 +179,29 @@ impl Drop for Place {
     }
 }
 
-/// A session's open stream of notifications.
+impl Sink for Session {
+    fn updated(&self, uri: &str, message: &Message) {
+        self.outbox.push_once(uri, message);
+    }
+}
+
+/// A session's open stream.
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) session: Arc<Session>,
-    /// Another stream took over, or the session is over.
-    pub(super) ended: CancellationToken,
+    reader: Reader,
+}
+
+impl Stream {
+    /// See [`Outbox::prime`].
+    pub(super) fn prime(&mut self) -> Option<Sent> {
+        self.session.outbox.prime(&mut self.reader)
+    }
+
+    /// See [`Outbox::next`].
+    pub(super) async fn next(&mut self) -> Option<Sent> {
+        self.session.outbox.next(&mut self.reader).await
+    }
 }
 
 impl Drop for Stream {
@@ -213,7 +249,7 @@ impl Sessions {
                 .map(|(id, _)| id.clone());
             if let Some(session) = oldest.and_then(|id| table.remove(&id)) {
                 info!("{MAX} sessions are open, the one unused for longest makes room");
-                session.ended.cancel();
+                session.end();
             }
         }
         table.insert(id.clone(), Arc::new(session));
@@ -245,7 +281,7 @@ impl Sessions {
             .unwrap_or_else(PoisonError::into_inner)
             .remove(id);
         if let Some(session) = &session {
-            session.ended.cancel();
+            session.end();
         }
         session.is_some()
     }
@@ -264,7 +300,7 @@ impl Sessions {
         table.retain(|_, session| {
             let keep = !is_forgotten(session, now);
             if !keep {
-                session.ended.cancel();
+                session.end();
             }
             keep
         });
@@ -291,6 +327,7 @@ mod tests {
             None,
             abilities,
             Versions::default(),
+            Watcher::idle(),
         )
     }
 
@@ -299,7 +336,7 @@ mod tests {
         let sessions = Sessions::new();
         let first = sessions.open(session()).unwrap();
         let busy = sessions.get(&first).unwrap();
-        let _stream = busy.take_stream();
+        let _stream = busy.take_stream(None);
         for _ in 0..MAX {
             sessions.open(session()).unwrap();
         }
@@ -310,12 +347,21 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_new_stream_takes_the_place_of_the_old_one() {
+    #[tokio::test]
+    async fn a_new_stream_takes_the_place_of_the_old_one() {
         let sessions = Sessions::new();
         let session = sessions.get(&sessions.open(session()).unwrap()).unwrap();
-        let first = session.take_stream();
-        let second = session.take_stream();
-        assert!(first.ended.is_cancelled() && !second.ended.is_cancelled());
+        let mut first = session.take_stream(None);
+        let mut second = session.take_stream(None);
+        let tools = Versions {
+            tools: 1,
+            ..Versions::default()
+        };
+        session.tell(tools);
+        session.tell(tools);
+        assert_eq!(first.next().await, None);
+        assert!(second.next().await.is_some());
+        session.end();
+        assert_eq!(second.next().await, None, "it was told twice");
     }
 }

@@ -176,8 +176,14 @@ impl Client {
     async fn initialize(&self, message: &Message) {
         let answer = match legacy::open(&self.mux, message) {
             Ok((session, result)) => {
-                *self.legacy.lock().unwrap_or_else(PoisonError::into_inner) =
-                    Some(Arc::new(session));
+                let before = self
+                    .legacy
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .replace(Arc::new(session));
+                if let Some(before) = before {
+                    before.end();
+                }
                 result
             }
             Err(error) => Message::failure(message.id(), &error),
@@ -219,22 +225,37 @@ impl Client {
         });
     }
 
-    /// Tells a legacy client of changes from now on.
+    /// Tells a legacy client from now on what belongs to no call.
     fn tell_changes(self: &Arc<Self>) {
+        let Some(session) = self.session() else {
+            return;
+        };
         let client = Arc::clone(self);
-        let mut changes = self.mux.changes(None);
+        let mut changes = self.mux.changes(Some(session.seen()));
+        let mut stream = session.take_stream(None);
         self.tasks.spawn(async move {
-            while let Some(changed) = changes.next().await {
-                for notification in changed.notifications("{}") {
-                    client.send(&notification).await;
+            loop {
+                tokio::select! {
+                    lists = changes.next() => match lists {
+                        Some(_) => session.tell(changes.seen()),
+                        None => return,
+                    },
+                    sent = stream.next() => match sent {
+                        Some(sent) => client.put(&sent.message).await,
+                        None => return,
+                    },
                 }
             }
         });
     }
 
     async fn send(&self, message: &Message) {
+        self.put(message.bytes()).await;
+    }
+
+    async fn put(&self, message: &Bytes) {
         // The writer is gone only if the client is.
-        let _ = self.outbox.send(one_line(message.bytes())).await;
+        let _ = self.outbox.send(one_line(message)).await;
     }
 
     fn calls(&self) -> std::sync::MutexGuard<'_, HashMap<Id, Regret>> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
-use super::Voice;
+use super::{Subscriber, Voice};
 use crate::{
     backend::{CancelReason, Introduction},
     protocol::{Era, Level, Revision},
@@ -25,6 +25,8 @@ pub struct Caller {
     /// The headers of a modern request over HTTP, to be held against its body;
     /// `None` where the transport has no headers.
     pub headers: Option<HeaderMap>,
+    /// A client that can be told of updates outside of any request.
+    pub(crate) subscriber: Option<Subscriber>,
     /// Where the client's reason stands if it cancels the request.
     pub reason: CancelReason,
 }
@@ -38,6 +40,7 @@ impl Caller {
             voice: None,
             level: None,
             headers: None,
+            subscriber: None,
             reason: CancelReason::default(),
         }
     }

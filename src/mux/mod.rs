@@ -34,12 +34,15 @@ mod subscription;
 mod target;
 mod version;
 mod voice;
+mod watching;
 
 pub use caller::Caller;
 pub(crate) use catalog::Catalog;
 pub use catalog::{Kind, Shortened, Shown};
 pub(crate) use version::{Changed, Versions};
 pub use voice::Voice;
+pub(crate) use watching::Subscriber;
+pub use watching::{Sink, Watcher};
 
 use crate::{
     backend::{Backend, Exchange, Introduction, Lists, Observer, State},
@@ -50,6 +53,7 @@ use catalog::{Share, Taken};
 use instances::Instances;
 use parking::Parking;
 pub(crate) use target::named_by;
+use watching::Watching;
 
 /// How long after the start a list waits for backends that have neither come up
 /// nor failed. Whatever comes later is told by a notification.
@@ -61,6 +65,7 @@ const MAX_CALLS: usize = 10_000;
 /// Many backends as one server.
 pub struct Mux {
     backends: Vec<Arc<Backend>>,
+    watching: Arc<Watching>,
     catalog: ArcSwap<Catalog>,
     building: Mutex<()>,
     versions: watch::Sender<Versions>,
@@ -92,6 +97,7 @@ impl Mux {
         let shares: Vec<_> = backends.iter().map(Share::of).collect();
         let mux = Arc::new(Self {
             catalog: ArcSwap::from_pointee(Catalog::build(&shares)),
+            watching: Watching::new(backends.clone()),
             backends,
             building: Mutex::default(),
             versions: watch::Sender::default(),
@@ -138,6 +144,11 @@ impl Mux {
     /// Names that were too long for clients, and what they became.
     pub fn shortened(&self) -> Vec<Shortened> {
         self.catalog().shortened().cloned().collect()
+    }
+
+    /// A client without subscriptions, which end with it.
+    pub fn watcher(&self) -> Watcher {
+        self.watching.watcher()
     }
 
     /// Tries every backend that is down again, now.
@@ -260,6 +271,8 @@ impl Mux {
         match (message.method().unwrap_or_default(), caller.era()) {
             (method::DISCOVER, Era::Modern) => self.discover(&id),
             (method::LISTEN, Era::Modern) => self.listen(&message),
+            (method::SUBSCRIBE, Era::Legacy) => self.subscribe(caller, message),
+            (method::UNSUBSCRIBE, Era::Legacy) => self.unsubscribe(&caller, &message),
             (method::PING, Era::Legacy) => Exchange::ready(Ok(Message::success(&id, "{}"))),
             (relayed, _) if !method::is_own(relayed) => self.relay(caller, message),
             (own, era) => match lists::list(own) {
@@ -283,6 +296,12 @@ impl Observer for Weak<Mux> {
     fn state_changed(&self) {
         if let Some(mux) = self.upgrade() {
             mux.activity.send_replace(());
+        }
+    }
+
+    fn session_began(&self, backend: &Backend) {
+        if let Some(mux) = self.upgrade() {
+            mux.watching.session_began(backend);
         }
     }
 }

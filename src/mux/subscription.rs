@@ -1,15 +1,19 @@
 //! Telling clients that lists have changed: on a legacy session's stream, or on
-//! the exchange of a modern `subscriptions/listen`.
+//! the exchange of a modern `subscriptions/listen`, which also tells of updates
+//! of resources.
 
 use std::{sync::Arc, time::Duration};
 
-use serde_json::Value;
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Mux,
     version::{Changed, Versions},
+    watching,
 };
 use crate::{
     backend::Exchange,
@@ -24,20 +28,26 @@ const COALESCE: Duration = Duration::from_millis(100);
 pub(crate) struct Changes {
     versions: watch::Receiver<Versions>,
     seen: Versions,
+    /// When the changes since are told.
+    due: Option<Instant>,
     closing: CancellationToken,
 }
 
 impl Changes {
-    /// Waits for the next changes; `None` when mcpmux stops.
+    /// Waits for the next changes; `None` when mcpmux stops. May be given up
+    /// and called again, as in a `select!`.
     pub(crate) async fn next(&mut self) -> Option<Changed> {
         let seen = self.seen;
-        tokio::select! {
-            () = self.closing.cancelled() => return None,
-            changed = self.versions.wait_for(|now| *now != seen) => drop(changed.ok()?),
+        if self.due.is_none() {
+            tokio::select! {
+                () = self.closing.cancelled() => return None,
+                changed = self.versions.wait_for(|now| *now != seen) => drop(changed.ok()?),
+            }
         }
+        let due = *self.due.get_or_insert_with(|| Instant::now() + COALESCE);
         tokio::select! {
             () = self.closing.cancelled() => return None,
-            () = tokio::time::sleep(COALESCE) => {}
+            () = sleep_until(due) => self.due = None,
         }
         self.seen = *self.versions.borrow_and_update();
         Some(self.seen.since(seen))
@@ -57,6 +67,7 @@ impl Mux {
         Changes {
             seen: seen.unwrap_or(now),
             versions,
+            due: None,
             closing: self.closing.clone(),
         }
     }
@@ -82,17 +93,32 @@ impl Mux {
             );
             return Exchange::ready(Ok(Message::failure(Some(&id), &error)));
         };
+        let Some(uris) = watching::named(&wanted) else {
+            let error = RpcError::new(
+                INVALID_PARAMS,
+                "Invalid params: \"resourceSubscriptions\" must be an array of strings",
+            );
+            return Exchange::ready(Ok(Message::failure(Some(&id), &error)));
+        };
         let honoured = wishes(&wanted).and(self.announced());
         let tag = format!("{{\"{}\":{}}}", meta::SUBSCRIPTION_ID, id.as_str());
         let mut changes = self.changes(None);
+        let mux = Arc::clone(self);
         Exchange::new(async_stream::stream! {
-            let filter = filter(honoured);
+            let resources = mux.grant(uris).await;
+            let filter = filter(honoured, &resources.uris);
             let params = format!("{{\"_meta\":{tag},\"notifications\":{filter}}}");
             yield Ok(Message::notification(method::ACKNOWLEDGED, &params));
             let params = format!("{{\"_meta\":{tag}}}");
-            while let Some(changed) = changes.next().await {
-                for notification in changed.and(honoured).notifications(&params) {
-                    yield Ok(notification);
+            loop {
+                tokio::select! {
+                    lists = changes.next() => {
+                        let Some(lists) = lists else { break };
+                        for notification in lists.and(honoured).notifications(&params) {
+                            yield Ok(notification);
+                        }
+                    }
+                    update = resources.next() => yield Ok(watching::tagged(&update, id.as_str())),
                 }
             }
             yield Ok(Message::success(&id, &format!("{{\"resultType\":\"complete\",\"_meta\":{tag}}}")));
@@ -115,17 +141,18 @@ fn wishes(filter: &RawObject<'_>) -> Changed {
     }
 }
 
-/// The `SubscriptionFilter` of these lists.
-fn filter(lists: Changed) -> Value {
+/// The `SubscriptionFilter` of these lists and resources, JSON strings.
+fn filter(lists: Changed, resources: &[String]) -> String {
     let members = [
         (lists.tools, TOOLS),
         (lists.prompts, PROMPTS),
         (lists.resources, RESOURCES),
     ];
-    members
-        .into_iter()
-        .filter(|(wanted, _)| *wanted)
-        .map(|(_, key)| (key.to_owned(), Value::Bool(true)))
-        .collect::<serde_json::Map<_, _>>()
-        .into()
+    let wanted = members.iter().filter(|(wanted, _)| *wanted);
+    let mut members: Vec<_> = wanted.map(|(_, key)| format!("\"{key}\":true")).collect();
+    if !resources.is_empty() {
+        let uris = resources.join(",");
+        members.push(format!("\"{}\":[{uris}]", watching::RESOURCE_SUBSCRIPTIONS));
+    }
+    format!("{{{}}}", members.join(","))
 }

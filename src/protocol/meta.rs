@@ -36,6 +36,15 @@ pub fn progress_id(notification: &Message) -> Option<u64> {
     params.get(PROGRESS_TOKEN).ok()??.parse().ok()
 }
 
+/// The subscription that a notification belongs to, if mcpmux opened it.
+pub fn subscription_id(notification: &Message) -> Option<u64> {
+    let params = notification.payload()?;
+    memchr::memmem::find(params.as_bytes(), SUBSCRIPTION_ID.as_bytes())?;
+    let params = RawObject::parse(params).ok()?;
+    let meta = RawObject::parse(params.get("_meta").ok()??).ok()?;
+    meta.get(SUBSCRIPTION_ID).ok()??.parse().ok()
+}
+
 /// mcpmux as an `Implementation`, toward clients and servers alike.
 pub fn implementation() -> Value {
     json!({ "name": "mcpmux", "title": "mcpmux", "version": env!("CARGO_PKG_VERSION") })

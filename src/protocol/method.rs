@@ -19,6 +19,8 @@ pub const RESOURCES_LIST: &str = "resources/list";
 pub const TEMPLATES_LIST: &str = "resources/templates/list";
 /// Lists prompts.
 pub const PROMPTS_LIST: &str = "prompts/list";
+/// A resource is another one now.
+pub const RESOURCES_UPDATED: &str = "notifications/resources/updated";
 /// Opens a modern stream of change notifications.
 pub const LISTEN: &str = "subscriptions/listen";
 /// First message of a modern stream of change notifications.

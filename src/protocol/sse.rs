@@ -17,6 +17,30 @@ pub const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 pub fn event(data: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(data.len() + 24);
     out.extend_from_slice(b"event: message\n");
+    put_data(&mut out, data);
+    out.freeze()
+}
+
+/// As [`event`], with an id to go on from and, if given, a time to wait before
+/// that, in milliseconds. Without `data` it only carries them.
+pub fn event_with(data: &[u8], id: &str, retry: Option<u64>) -> Bytes {
+    let mut out = BytesMut::with_capacity(data.len() + id.len() + 48);
+    let kind = if data.is_empty() {
+        ""
+    } else {
+        "event: message\n"
+    };
+    for part in [kind, "id: ", id, "\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    if let Some(retry) = retry {
+        out.extend_from_slice(format!("retry: {retry}\n").as_bytes());
+    }
+    put_data(&mut out, data);
+    out.freeze()
+}
+
+fn put_data(out: &mut BytesMut, data: &[u8]) {
     let mut rest = data;
     while let Some(end) = memchr2(b'\n', b'\r', rest) {
         out.extend_from_slice(b"data: ");
@@ -32,7 +56,6 @@ pub fn event(data: &[u8]) -> Bytes {
     out.extend_from_slice(b"data: ");
     out.extend_from_slice(rest);
     out.extend_from_slice(b"\n\n");
-    out.freeze()
 }
 
 /// One event of a stream.
@@ -199,6 +222,19 @@ mod tests {
             (Some("7"), &b""[..])
         );
         assert_eq!(events[2].retry, Some(10));
+    }
+
+    #[test]
+    fn an_event_may_carry_an_id_and_a_time_to_wait() {
+        let events = decode(&[
+            &event_with(b"a", "s-1", None),
+            &event_with(b"", "s-2", Some(5)),
+        ]);
+        assert_eq!(&events[0].data[..], b"a");
+        assert_eq!(events[0].id.as_deref(), Some("s-1"));
+        assert!(events[1].data.is_empty());
+        assert_eq!(events[1].id.as_deref(), Some("s-2"));
+        assert_eq!(events[1].retry, Some(5));
     }
 
     #[test]

@@ -338,11 +338,18 @@ impl Client {
             );
             return reply;
         }
+        self.stream(&[])
+    }
+
+    /// Opens a legacy session's stream with these further headers.
+    #[track_caller]
+    pub fn stream(&self, further: &[(&str, &str)]) -> Reply {
         let mut connection = Connection::open(self.address);
         let headers = self.headers(None, None);
         let headers: Vec<_> = headers
             .iter()
             .map(|(name, value)| (*name, value.as_str()))
+            .chain(further.iter().copied())
             .collect();
         connection
             .request("GET", "/mcp", &headers, "")

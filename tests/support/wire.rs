@@ -39,6 +39,7 @@ pub struct Reply {
     pub headers: Vec<(String, String)>,
     body: BufReader<Body>,
     patience: Duration,
+    last_id: Option<String>,
 }
 
 struct Body {
@@ -163,6 +164,7 @@ impl Connection {
                 framing,
             }),
             patience: PATIENCE,
+            last_id: None,
         })
     }
 }
@@ -237,11 +239,19 @@ impl Reply {
                     None => continue,
                 }
             }
+            if let Some(id) = line.strip_prefix("id:") {
+                self.last_id = Some(id.trim_start().to_owned());
+            }
             if let Some(value) = line.strip_prefix("data:") {
                 let value = value.strip_prefix(' ').unwrap_or(value);
                 data = Some(data.map_or_else(|| value.to_owned(), |data| data + "\n" + value));
             }
         }
+    }
+
+    /// The id of the last event.
+    pub fn last_id(&self) -> Option<&str> {
+        self.last_id.as_deref()
     }
 
     /// Gives reads up after this time.

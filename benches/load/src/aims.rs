@@ -2,7 +2,13 @@
 
 use serde::Serialize;
 
-use crate::{activation::Activation, memory::Memory, rounds::Summary, target::Target};
+use crate::{
+    activation::Activation,
+    memory::Memory,
+    rounds::Summary,
+    sessions::{Fanout, Idle},
+    target::Target,
+};
 
 /// What two measurements of the same may differ by.
 const NOISE: f64 = 1.05;
@@ -16,6 +22,10 @@ pub struct Findings {
     pub activation: Option<Activation>,
     /// Memory, if measured.
     pub memory: Option<Memory>,
+    /// Idle sessions, if measured.
+    pub idle: Option<Idle>,
+    /// Telling many clients of a change, if measured.
+    pub fanout: Option<Fanout>,
 }
 
 /// An aim: one number that should not be over, or under, another.

@@ -7,7 +7,7 @@
 //! [`request`] make calls, [`load`] makes many and times them, [`process`] and
 //! [`usage`] run the programs and read what they cost, [`target`] and
 //! [`stage`] put them in a line, [`scenario`] and [`rounds`] say what is
-//! measured when, [`aims`] and [`report`] what came of it.
+//! measured when, [`sessions`] looks at many idle clients, [`aims`] and [`report`] what came of it.
 
 pub mod activation;
 pub mod aims;
@@ -23,6 +23,7 @@ pub mod report;
 pub mod request;
 pub mod rounds;
 pub mod scenario;
+pub mod sessions;
 pub mod stage;
 pub mod target;
 pub mod usage;

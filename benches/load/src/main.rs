@@ -12,6 +12,7 @@ use mcpmux_load::{
     report::Report,
     rounds::{self, Pace},
     scenario::{self, Scenario},
+    sessions,
     stage::Stage,
     target::Target,
 };
@@ -24,8 +25,8 @@ struct Options {
     /// A few seconds instead of some minutes: shows that it works, not how fast.
     #[arg(long)]
     quick: bool,
-    /// Only this scenario (may be given several times); also `memory` and
-    /// `activation`.
+    /// Only this scenario (may be given several times); also `memory`,
+    /// `activation`, `idle-sessions` and `fanout`.
     #[arg(long = "scenario", value_name = "NAME", value_parser = scenario_names())]
     scenarios: Vec<String>,
     /// Only this target (may be given several times).
@@ -52,7 +53,7 @@ fn scenario_names() -> Vec<&'static str> {
     scenario::ALL
         .iter()
         .map(|scenario| scenario.name)
-        .chain(["memory", "activation"])
+        .chain(["memory", "activation", "idle-sessions", "fanout"])
         .collect()
 }
 
@@ -105,6 +106,18 @@ async fn measure(options: &Options, binaries: Binaries) -> anyhow::Result<()> {
     } else {
         None
     };
+    let count = if options.quick { 100 } else { sessions::IDLE };
+    let idle = if mcpmux && options.wants("idle-sessions") {
+        Some(sessions::idle(stage.launcher(), count).await?)
+    } else {
+        None
+    };
+    let clients = if options.quick { 20 } else { sessions::CLIENTS };
+    let fanout = if mcpmux && options.wants("fanout") {
+        Some(sessions::fanout(stage.launcher(), clients, pace.rounds).await?)
+    } else {
+        None
+    };
     let terminal = std::io::stderr().is_terminal();
     let progress = |round: u32, scenario: &Scenario, clients: usize, target: Target| {
         if terminal {
@@ -121,6 +134,8 @@ async fn measure(options: &Options, binaries: Binaries) -> anyhow::Result<()> {
         summaries: rounds::summarise(&cells),
         activation,
         memory,
+        idle,
+        fanout,
     };
     let resident = stage.resident()?;
     let aims = aims::judge(&findings);

@@ -31,6 +31,8 @@ impl Report<'_> {
             "cells": self.findings.summaries,
             "activation_ms": self.findings.activation,
             "memory": self.findings.memory,
+            "idle_sessions": self.findings.idle,
+            "fanout": self.findings.fanout,
             "resident_mib": self.resident,
             "aims": self.aims,
         })
@@ -92,6 +94,20 @@ impl fmt::Display for Report<'_> {
                 f,
                 "mcpmux: {:.1} MiB idle, {:.1} KiB a session, {:.1} KiB a backend",
                 memory.idle, memory.per_session, memory.per_backend
+            )?;
+        }
+        if let Some(idle) = self.findings.idle {
+            writeln!(
+                f,
+                "{} idle sessions: {:.0} bytes each; {} with a stream open: {:.0} bytes each",
+                idle.sessions, idle.bytes, idle.streams, idle.bytes_streaming
+            )?;
+        }
+        if let Some(fanout) = self.findings.fanout {
+            writeln!(
+                f,
+                "a changed list told to {} clients: {:.1} ms from the change to the last, {:.1} ms from the first to the last, {:.1} ms of CPU time",
+                fanout.clients, fanout.all_ms, fanout.spread_ms, fanout.cpu_ms
             )?;
         }
         if let Some(activation) = self.findings.activation {

@@ -130,6 +130,33 @@ pub fn initialized(endpoint: &Endpoint, session: Option<&str>) -> Vec<u8> {
     )
 }
 
+/// `GET`, which opens the stream of a legacy session.
+pub fn stream(endpoint: &Endpoint, session: &str) -> Vec<u8> {
+    format!(
+        "GET {} HTTP/1.1\r\nHost: {}\r\nAccept: text/event-stream\r\nMcp-Session-Id: {session}\r\nMCP-Protocol-Version: {}\r\n\r\n",
+        endpoint.path,
+        endpoint.address,
+        Era::Legacy.version()
+    )
+    .into_bytes()
+}
+
+/// A call of the tool `echo` with this text, in a legacy session.
+pub fn echo(endpoint: &Endpoint, session: Option<&str>, text: &str) -> Vec<u8> {
+    let body = json!({
+        "jsonrpc": "2.0", "id": 2, "method": "tools/call",
+        "params": { "name": endpoint.tool, "arguments": { "text": text } },
+    });
+    post(
+        endpoint,
+        Era::Legacy,
+        session,
+        "tools/call",
+        Some(&endpoint.tool),
+        &body.to_string(),
+    )
+}
+
 /// `DELETE`, which ends a legacy session.
 pub fn farewell(endpoint: &Endpoint, session: &str) -> Vec<u8> {
     format!(

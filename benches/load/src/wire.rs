@@ -13,6 +13,9 @@ use tokio::{
 /// Room made for a reply before each read, in bytes.
 const READ_SIZE: usize = 64 * 1024;
 
+/// The same for one of very many connections.
+const SMALL_READ: usize = 1024;
+
 /// Most headers that a reply may have.
 const MAX_HEADERS: usize = 32;
 
@@ -48,6 +51,7 @@ pub struct Reply {
 pub struct Connection {
     stream: TcpStream,
     inbox: BytesMut,
+    room: usize,
 }
 
 struct Head {
@@ -71,6 +75,18 @@ impl Connection {
         Ok(Self {
             stream,
             inbox: BytesMut::with_capacity(2 * READ_SIZE),
+            room: READ_SIZE,
+        })
+    }
+
+    /// As [`open`](Self::open), one of very many: takes little memory.
+    pub async fn open_small(address: SocketAddr) -> Result<Self, WireError> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self {
+            stream,
+            inbox: BytesMut::new(),
+            room: SMALL_READ,
         })
     }
 
@@ -94,6 +110,49 @@ impl Connection {
             events: head.events,
             body,
         })
+    }
+
+    /// Sends `request` and reads the head of an answer that does not end; its
+    /// pieces are read by [`piece`](Self::piece).
+    pub async fn open_stream(&mut self, request: &[u8]) -> Result<(), WireError> {
+        self.stream.write_all(request).await?;
+        loop {
+            if let Some((head, size)) = parse_head(&self.inbox)? {
+                self.inbox.advance(size);
+                return match head {
+                    Head {
+                        status: 200,
+                        events: true,
+                        length: Length::Chunked,
+                        ..
+                    } => Ok(()),
+                    _ => Err(WireError::Malformed("no event stream")),
+                };
+            }
+            self.fill().await?;
+        }
+    }
+
+    /// The next piece of a stream, and lets go of the room for it.
+    pub async fn piece(&mut self) -> Result<Bytes, WireError> {
+        let (line, size) = loop {
+            match httparse::parse_chunk_size(&self.inbox) {
+                Ok(httparse::Status::Complete(found)) => break found,
+                Ok(httparse::Status::Partial) => self.fill().await?,
+                Err(_) => return Err(WireError::Malformed("bad chunk size")),
+            }
+        };
+        let size = usize::try_from(size).map_err(|_| WireError::Malformed("chunk too large"))?;
+        self.inbox.advance(line);
+        let piece = Bytes::copy_from_slice(&self.take(size).await?);
+        self.take(2).await?;
+        if self.inbox.is_empty() {
+            self.inbox = BytesMut::new();
+        }
+        if size == 0 {
+            return Err(WireError::Closed);
+        }
+        Ok(piece)
     }
 
     async fn take(&mut self, length: usize) -> Result<Bytes, WireError> {
@@ -132,7 +191,7 @@ impl Connection {
     }
 
     async fn fill(&mut self) -> Result<(), WireError> {
-        self.inbox.reserve(READ_SIZE);
+        self.inbox.reserve(self.room);
         match self.stream.read_buf(&mut self.inbox).await? {
             0 => Err(WireError::Closed),
             _ => Ok(()),

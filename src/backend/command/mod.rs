@@ -5,20 +5,18 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
+use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{BackendError, Unasked};
+use super::{BackendError, Ear};
 use crate::config::CommandSettings;
 use process::Process;
 
 mod group;
 pub mod guard;
-mod listen;
 mod pipe;
 mod process;
 
-pub(super) use listen::listen;
 pub(super) use pipe::Pipe;
 
 /// How long the end of a process and the end of its output may lie apart.
@@ -40,7 +38,7 @@ impl CommandLink {
         backend: Arc<str>,
         settings: &CommandSettings,
         max_message: usize,
-        unasked: mpsc::Sender<Unasked>,
+        unasked: Ear,
         keepers: &TaskTracker,
         one_client: bool,
     ) -> Result<Self, BackendError> {

@@ -17,7 +17,7 @@ use tracing::{debug, warn};
 use super::{LAST_WORDS, process::printable};
 use crate::{
     backend::{
-        BackendError, CancelReason, Exchange, Size, Unasked, calls::Calls, deliver::Rest,
+        BackendError, CancelReason, Ear, Exchange, Size, Unasked, calls::Calls, deliver::Rest,
         mailbox::Mailbox,
     },
     protocol::{
@@ -46,7 +46,7 @@ pub(crate) struct Pipe {
     drained: CancellationToken,
     closed: CancellationToken,
     reason: Mutex<Option<Arc<str>>>,
-    unasked: mpsc::Sender<Unasked>,
+    unasked: Ear,
 }
 
 impl Pipe {
@@ -57,7 +57,7 @@ impl Pipe {
         stdin: impl AsyncWrite + Unpin + Send + 'static,
         stdout: impl AsyncRead + Unpin + Send + 'static,
         max_message: usize,
-        unasked: mpsc::Sender<Unasked>,
+        unasked: Ear,
         one_client: bool,
     ) -> Arc<Self> {
         let (outbox, inbox) = mpsc::channel(OUTBOX);
@@ -74,6 +74,11 @@ impl Pipe {
         tokio::spawn(write(Arc::clone(&pipe), stdin, inbox));
         tokio::spawn(read(Arc::clone(&pipe), stdout, max_message));
         pipe
+    }
+
+    /// Where all goes that belongs to no call.
+    pub(crate) fn ear(&self) -> &Ear {
+        &self.unasked
     }
 
     /// An id that no other request on this pipe has or had.
@@ -160,7 +165,7 @@ impl Pipe {
     }
 
     fn pass_on(&self, unasked: Unasked) {
-        if self.unasked.try_send(unasked).is_err() {
+        if !self.unasked.try_send(unasked) {
             debug!(backend = %self.backend, "too many notifications at once, one is dropped");
         }
     }

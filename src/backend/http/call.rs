@@ -12,7 +12,10 @@ use super::{
     link::HttpLink,
 };
 use crate::{
-    backend::{BackendError, CancelReason, Exchange, exchange::Item, mailbox::Mailbox, unasked},
+    backend::{
+        BackendError, CancelReason, Exchange, Unasked, ear, exchange::Item, mailbox::Mailbox,
+        unasked,
+    },
     protocol::{Era, Kind, Message, header as mcp, method},
 };
 
@@ -40,6 +43,7 @@ impl HttpLink {
         let body = message.bytes().clone();
         let opens = message.method() == Some(method::INITIALIZE);
         let mut call = OpenCall::enter(self, id, opens, client);
+        call.listens = message.method() == Some(method::LISTEN);
         Exchange::new(async_stream::stream! {
             let posted = {
                 let posting = link.post(&body, &headers, opens);
@@ -149,6 +153,8 @@ struct OpenCall {
     mailbox: Option<Arc<Mailbox>>,
     for_client: bool,
     reason: CancelReason,
+    /// It is for what belongs to no call that it was made.
+    listens: bool,
     armed: bool,
 }
 
@@ -161,6 +167,7 @@ impl OpenCall {
             mailbox: legacy.then(|| link.calls.enter(id, client.is_some())),
             for_client: client.is_some(),
             reason: client.unwrap_or_default(),
+            listens: false,
             armed: legacy && !opens,
         }
     }
@@ -191,6 +198,13 @@ impl OpenCall {
                 id: Some(other), ..
             } if other.as_u64() != Some(self.id) => {
                 debug!(backend = %self.link.backend, "a response to another request");
+                None
+            }
+            // What one client's own server says there is for that client.
+            Kind::Notification { .. }
+                if !self.listens && self.link.whose.is_none() && ear::is_unasked(&message) =>
+            {
+                self.link.unasked.send(Unasked::Notification(message)).await;
                 None
             }
             Kind::Notification { .. } | Kind::Response { .. } => Some(message),

@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{Either, Full};
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, Notify};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -22,7 +22,7 @@ use super::{
     client::{Client, Failure, Response, USER_AGENT},
 };
 use crate::{
-    backend::{BackendError, Introduction, Unasked, calls::Calls, handshake},
+    backend::{BackendError, Ear, Introduction, calls::Calls, handshake},
     config::HttpSettings,
     credential::{Credential, Generation},
     protocol::{Message, Revision, header as mcp},
@@ -74,7 +74,10 @@ pub(crate) struct HttpLink {
     /// The client whose session it is, if not all clients'.
     pub(crate) whose: Option<Arc<Introduction>>,
     renewing: Mutex<()>,
-    pub(super) unasked: mpsc::Sender<Unasked>,
+    pub(in crate::backend) unasked: Ear,
+    /// How many sessions there were after the first.
+    sessions: AtomicU64,
+    renewed: Notify,
     pub(super) stopped: CancellationToken,
     lost: CancellationToken,
     reason: ArcSwap<String>,
@@ -88,7 +91,7 @@ impl HttpLink {
         settings: &HttpSettings,
         credential: Credential,
         max_message: usize,
-        unasked: mpsc::Sender<Unasked>,
+        unasked: Ear,
         whose: Option<Arc<Introduction>>,
     ) -> Result<Arc<Self>, BackendError> {
         let link = Self {
@@ -103,6 +106,8 @@ impl HttpLink {
             whose,
             renewing: Mutex::default(),
             unasked,
+            sessions: AtomicU64::new(0),
+            renewed: Notify::new(),
             stopped: CancellationToken::new(),
             lost: CancellationToken::new(),
             reason: ArcSwap::default(),
@@ -120,6 +125,16 @@ impl HttpLink {
     pub(crate) fn set_revision(&self, revision: Option<Revision>) {
         let session = revision.and(self.mode.load().session.clone());
         self.set_mode(revision, session);
+    }
+
+    /// How many sessions there were after the first.
+    pub(crate) fn sessions(&self) -> u64 {
+        self.sessions.load(Ordering::Acquire)
+    }
+
+    /// Waits until another session takes the place of the one before.
+    pub(crate) async fn renewed(&self) {
+        self.renewed.notified().await;
     }
 
     /// Says that the backend is out of reach, so that it is connected to anew.
@@ -258,7 +273,8 @@ impl HttpLink {
         // Boxed: a handshake is made of requests, and a request may need this.
         let renewed = Box::pin(handshake::renew(self)).await;
         renewed.inspect_err(|error| self.report_lost(error))?;
-        let _ = self.unasked.try_send(Unasked::Stale);
+        self.sessions.fetch_add(1, Ordering::AcqRel);
+        self.renewed.notify_one();
         Ok(())
     }
 }

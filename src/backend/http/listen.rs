@@ -1,11 +1,10 @@
-//! What an HTTP backend says unasked: the GET stream of the legacy era, or
-//! `subscriptions/listen` of the modern one, opened again whenever it ends.
+//! What an HTTP backend of the legacy era says unasked: its GET stream, opened
+//! again whenever it ends.
 
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use serde_json::json;
 use tokio::time::timeout;
 use tracing::debug;
 
@@ -15,8 +14,8 @@ use super::{
     link::HttpLink,
 };
 use crate::{
-    backend::{BackendError, Offers, Unasked, unasked},
-    protocol::{Era, Id, Kind, Message, Revision, header as mcp, meta, method, sse},
+    backend::{BackendError, Unasked, unasked},
+    protocol::{Kind, Message, meta, method, sse},
 };
 
 /// The pause before a stream is opened again, doubled while it keeps ending
@@ -38,21 +37,16 @@ enum End {
     },
 }
 
-/// Listens until the link ends, for the changes that the server offers to tell.
-pub(crate) async fn listen(link: Arc<HttpLink>, revision: Revision, offers: Arc<Offers>) {
+/// Listens until the link ends.
+pub(crate) async fn listen(link: Arc<HttpLink>) {
     let stopped = link.stopped.clone();
     let mut pause = PAUSE;
     let mut last_id = None;
+    let mut broken = false;
     loop {
-        let once = async {
-            match revision.era() {
-                Era::Legacy => get(&link, &mut last_id).await,
-                Era::Modern => subscribe(&link, revision, &offers).await,
-            }
-        };
         let end = tokio::select! {
             () = stopped.cancelled() => return,
-            end = once => end,
+            end = get(&link, &mut last_id, &mut broken) => end,
         };
         let retry = match end {
             Ok(End::NotOffered) => {
@@ -113,7 +107,7 @@ async fn told(link: &Arc<HttpLink>, message: Message) {
         Some(method::CANCELLED) => link.calls.taking_back(&message),
         Some(method::PROGRESS) => meta::progress_id(&message).and_then(|id| link.calls.get(id)),
         _ => {
-            let _ = link.unasked.send(Unasked::Notification(message)).await;
+            link.unasked.send(Unasked::Notification(message)).await;
             return;
         }
     };
@@ -123,7 +117,12 @@ async fn told(link: &Arc<HttpLink>, message: Message) {
     }
 }
 
-async fn get(link: &Arc<HttpLink>, last_id: &mut Option<String>) -> Result<End, BackendError> {
+/// One opening; `broken` if there was one before.
+async fn get(
+    link: &Arc<HttpLink>,
+    last_id: &mut Option<String>,
+    broken: &mut bool,
+) -> Result<End, BackendError> {
     let mode = link.mode.load_full();
     let response = link.get(last_id.as_deref()).await?;
     match response.status() {
@@ -144,50 +143,15 @@ async fn get(link: &Arc<HttpLink>, last_id: &mut Option<String>) -> Result<End, 
         }
         _ => return Ok(End::NotOffered),
     }
-    let _ = link.unasked.send(Unasked::Stale).await;
+    // A stream that is taken up again brings what was said meanwhile.
+    if std::mem::replace(broken, true) && last_id.is_none() {
+        link.unasked.missed();
+    }
+    link.unasked.send(Unasked::Stale).await;
     let events = Events::new(response, link.max_message);
     let (end, last) = follow(link, events).await;
     *last_id = last.or(last_id.take());
     end
-}
-
-async fn subscribe(
-    link: &Arc<HttpLink>,
-    revision: Revision,
-    offers: &Offers,
-) -> Result<End, BackendError> {
-    let params = json!({
-        "notifications": offers.changes(),
-        "_meta": meta::own_request(revision),
-    });
-    let id = link.next_id();
-    let message = Message::request(&Id::from(id), method::LISTEN, &params.to_string());
-    let mut headers = HeaderMap::new();
-    headers.insert(mcp::METHOD, HeaderValue::from_static(method::LISTEN));
-    let mut exchange = link.request(id, &message, headers, None);
-    let mut useful = false;
-    while let Some(item) = exchange.next().await {
-        let message = match item {
-            Ok(message) => message,
-            Err(BackendError::NoResponse) => break,
-            Err(BackendError::Status {
-                status: 404 | 405, ..
-            }) => return Ok(End::NotOffered),
-            Err(error) => return Err(error),
-        };
-        match message.kind() {
-            Kind::Response { failed: true, .. } => return Ok(End::NotOffered),
-            Kind::Response { .. } => break,
-            _ => {
-                useful |= message.method() == Some(method::ACKNOWLEDGED);
-                let _ = link.unasked.send(Unasked::Notification(message)).await;
-            }
-        }
-    }
-    Ok(End::Ended {
-        useful,
-        retry: None,
-    })
 }
 
 async fn follow(

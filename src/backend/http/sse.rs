@@ -14,7 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     backend::{
-        BackendError, CancelReason, Exchange, Unasked, calls::Calls, deliver::Rest,
+        BackendError, CancelReason, Ear, Exchange, Unasked, calls::Calls, deliver::Rest,
         mailbox::Mailbox,
     },
     config::HttpSettings,
@@ -60,7 +60,7 @@ struct Wire {
     max_message: usize,
     calls: Calls,
     next_id: AtomicU64,
-    unasked: mpsc::Sender<Unasked>,
+    unasked: Ear,
     /// Where messages are posted, once `named`.
     post: OnceLock<Uri>,
     named: CancellationToken,
@@ -77,7 +77,7 @@ impl SseLink {
         settings: &HttpSettings,
         credential: Credential,
         max_message: usize,
-        unasked: mpsc::Sender<Unasked>,
+        unasked: Ear,
         one_client: bool,
     ) -> Result<Self, BackendError> {
         let mut headers = static_headers(settings)?;
@@ -98,6 +98,11 @@ impl SseLink {
         });
         tokio::spawn(follow(Arc::clone(&wire)));
         Ok(Self(wire))
+    }
+
+    /// Where all goes that belongs to no call.
+    pub(in crate::backend) fn ear(&self) -> &Ear {
+        &self.0.unasked
     }
 
     /// An id that no other request of this session has or had.
@@ -224,7 +229,7 @@ impl Wire {
             Rest::Nothing => {}
             Rest::Unasked(notification) => {
                 let notification = Unasked::Notification(notification);
-                if self.unasked.try_send(notification).is_err() {
+                if !self.unasked.try_send(notification) {
                     debug!(backend = %self.backend, "too many notifications at once, one is dropped");
                 }
             }

@@ -4,7 +4,10 @@
 //! list of tools is serialised anew each time it is asked for, as servers do;
 //! [`Listing::Kept`] is the exception, for comparison.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -43,6 +46,8 @@ pub enum Answer {
 pub struct Answers {
     tools: Vec<tool::Tool>,
     kept: String,
+    /// How many of the tools are listed.
+    listed: AtomicUsize,
 }
 
 #[derive(Deserialize)]
@@ -84,7 +89,26 @@ impl Answers {
     pub fn new(tools: usize) -> Self {
         let tools = tool::tools(tools);
         let kept = serde_json::to_string(&tools).unwrap_or_default();
-        Self { tools, kept }
+        let listed = AtomicUsize::new(tools.len());
+        Self {
+            tools,
+            kept,
+            listed,
+        }
+    }
+
+    /// Lists the last tool no longer, or again. Gives the notification that
+    /// says so.
+    pub fn change(&self) -> &'static [u8] {
+        let all = self.tools.len();
+        let listed = self.listed.load(Relaxed);
+        let other = if listed == all {
+            all.saturating_sub(1)
+        } else {
+            all
+        };
+        self.listed.store(other, Relaxed);
+        br#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#
     }
 
     /// The answer to `message`, one JSON-RPC message.
@@ -129,7 +153,8 @@ impl Answers {
         let tools = match listing {
             Listing::Kept => &self.kept,
             Listing::Full => {
-                fresh = serde_json::to_string(&self.tools).unwrap_or_default();
+                let listed = &self.tools[..self.listed.load(Relaxed)];
+                fresh = serde_json::to_string(listed).unwrap_or_default();
                 &fresh
             }
             Listing::Few => {

@@ -1,9 +1,13 @@
 //! The benchmark's backend over stdin and stdout: one message a line
-//! (`basic/transports/stdio` in the specification).
+//! (`basic/transports/stdio` in the specification). A call with the text
+//! [`CHANGE`] changes the list of tools.
 
 use std::io::{self, BufRead, BufReader, Write};
 
 use super::answer::{Answer, Answers, Listing};
+
+/// The text of a call after which the list of tools is another one.
+pub const CHANGE: &str = "change the list of tools";
 
 /// Answers what comes in on stdin until it ends. Responses are written out
 /// when nothing more has arrived, so that a burst costs one write.
@@ -20,6 +24,10 @@ pub fn serve(answers: &Answers) -> io::Result<()> {
                 pending.push(b'\n');
             }
         }
+        if find(&line, CHANGE) {
+            pending.extend_from_slice(answers.change());
+            pending.push(b'\n');
+        }
         line.clear();
         if !input.buffer().contains(&b'\n') {
             output.write_all(&pending)?;
@@ -28,4 +36,9 @@ pub fn serve(answers: &Answers) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+fn find(line: &[u8], text: &str) -> bool {
+    // Short lines only: what is measured elsewhere must not pay for this.
+    line.len() < 512 && line.windows(text.len()).any(|part| part == text.as_bytes())
 }
