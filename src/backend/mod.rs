@@ -21,6 +21,7 @@ mod handshake;
 mod http;
 mod introduction;
 mod inventory;
+mod level;
 mod link;
 mod listening;
 mod mailbox;
@@ -39,6 +40,7 @@ pub use error::BackendError;
 pub use exchange::{Exchange, Item};
 pub use introduction::Introduction;
 pub(crate) use inventory::{Definition, Inventory, Lists, Tool};
+use level::Lowest;
 pub(crate) use link::Link;
 use link::Way;
 pub(crate) use offers::Offers;
@@ -87,6 +89,8 @@ pub struct Connection {
     wishes: Wishes,
     /// Requests about subscriptions that may be under way at once.
     asking: Semaphore,
+    /// The lowest level of log messages that it was asked for.
+    level: Lowest,
 }
 
 impl Connection {

@@ -19,7 +19,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     Backend, BackendError, Connection, Down, Ear, Inventory, Link, Lists, State, Unasked, Way,
-    Wishes, handshake, http, inventory, listening, subscribe,
+    Wishes, handshake, http, inventory, level::Lowest, listening, subscribe,
 };
 use crate::{
     config::{ConnectRetry, EraSetting},
@@ -255,6 +255,7 @@ impl Backend {
                     number: CONNECTIONS.fetch_add(1, Ordering::Relaxed),
                     wishes: Wishes::default(),
                     asking: Semaphore::new(subscribe::AT_ONCE),
+                    level: Lowest::default(),
                 };
                 Ok((Arc::new(connection), inventory, unasked))
             }

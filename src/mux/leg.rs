@@ -1,21 +1,22 @@
 //! One request under way at a backend: what the client asked, in the backend's
 //! words and era.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue};
+use tracing::info;
 
 use super::{
     Caller,
     bridge::{Bridge, MetaChange},
-    instances::Lease,
-    params::invalid,
+    instances::{Instances, Lease},
+    params::{self, invalid},
     target::{Subject, Target},
 };
 use crate::{
     backend::{Connection, Exchange},
     protocol::{
-        Era, Id, Message, RawObject, RpcError,
+        Era, Id, Level, Message, RpcError,
         error::HEADER_MISMATCH,
         header,
         raw::{Edit, RawError, encode_str},
@@ -43,17 +44,47 @@ pub(super) struct Inputs {
     pub(super) state: Option<String>,
 }
 
-impl Leg {
-    /// Sends `request`, whose parameters are `params`, to `target` over
-    /// the connection that the client is to have; with the client's `inputs` if it is sent again.
-    pub(super) fn send(
-        (connection, lease): (Arc<Connection>, Option<Lease>),
+/// A request that is to be sent.
+pub(super) struct Sending<'a> {
+    /// The backends that clients have of their own.
+    pub(super) instances: &'a Arc<Instances>,
+    /// Who asks.
+    pub(super) caller: &'a Caller,
+    /// What is asked.
+    pub(super) request: &'a Message,
+    /// The lowest level of log messages that the caller wants.
+    pub(super) level: Option<Level>,
+    /// What the client has answered, if the request is sent again.
+    pub(super) inputs: Option<&'a Inputs>,
+}
+
+impl Sending<'_> {
+    /// Sends the request to `target`, waiting for it to start for `patience` at
+    /// most.
+    pub(super) async fn to(&self, target: &Target, patience: Duration) -> Result<Leg, RpcError> {
+        let backend = &target.backend;
+        let connecting = self
+            .instances
+            .connect(backend, self.caller, self.request, patience);
+        let (connection, lease) = connecting.await.map_err(|error| {
+            let method = self.request.method().unwrap_or_default();
+            info!(backend = backend.name(), method, "call failed: {error}");
+            error.to_rpc(backend.name())
+        })?;
+        if let Some(level) = self.level {
+            connection.want_level(level).await;
+        }
+        self.over(connection, lease, target)
+    }
+
+    fn over(
+        &self,
+        connection: Arc<Connection>,
+        lease: Option<Lease>,
         target: &Target,
-        caller: &Caller,
-        request: &Message,
-        params: &RawObject<'_>,
-        inputs: Option<&Inputs>,
-    ) -> Result<Self, RpcError> {
+    ) -> Result<Leg, RpcError> {
+        let (caller, request) = (self.caller, self.request);
+        let params = params::of(request)?;
         let bad = |error: RawError| invalid(&error.to_string());
         let arguments = params.get("arguments").map_err(bad)?;
         check_headers(target, caller, arguments)?;
@@ -80,7 +111,7 @@ impl Leg {
             MetaChange::Remove => edit.remove_if(|key| key == "_meta"),
             MetaChange::Set(meta) => edit.set("_meta", meta).map_err(bad)?,
         }
-        answer_inputs(&mut edit, bridge, inputs).map_err(bad)?;
+        answer_inputs(&mut edit, bridge, self.inputs).map_err(bad)?;
         let payload = (!edit.is_empty()).then(|| edit.finish());
         let outgoing = outgoing(request, &Id::from(number), payload.as_deref());
         let headers = headers(&connection, target, caller, request, arguments);
@@ -88,14 +119,16 @@ impl Leg {
             connection
                 .link
                 .request(number, &outgoing, headers, Some(caller.reason.clone()));
-        Ok(Self {
+        Ok(Leg {
             exchange,
             connection,
             bridge,
             _lease: lease,
         })
     }
+}
 
+impl Leg {
     /// Sends a response to the backend, in a task of its own: what comes in
     /// meanwhile is not to wait for it.
     pub(super) fn answer(&self, response: Message) {

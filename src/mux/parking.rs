@@ -33,6 +33,9 @@ const MAX: usize = 1000;
 /// How long a call waits for its client, at most.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
+/// The number of a call that is not kept, but made again.
+const AGAIN: u64 = 0;
+
 /// The calls that wait.
 pub(super) struct Parking {
     sealer: Option<Sealer>,
@@ -64,8 +67,8 @@ impl Parking {
         }
     }
 
-    /// Keeps a call whose client must be asked; gives the `input_required` that
-    /// asks it.
+    /// Keeps a call whose client must be asked, unless it is to be made again;
+    /// gives the `input_required` that asks it.
     pub(super) fn park(&self, mut relay: Box<Relay>) -> Message {
         let refuse = |relay: &Relay, why: &str| {
             Message::failure(Some(&relay.id), &RpcError::new(UNAVAILABLE, why))
@@ -77,10 +80,17 @@ impl Parking {
             .limit()
             .saturating_duration_since(Instant::now())
             .min(PATIENCE);
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let number = if relay.again {
+            AGAIN
+        } else {
+            self.next.fetch_add(1, Ordering::Relaxed)
+        };
         relay.rounds += 1;
         let handle = sealer.seal(number, &relay.request, life);
         let answer = Message::success(&relay.id, &input_required(&relay, &handle));
+        if relay.again {
+            return answer;
+        }
         let ends = {
             let table = Arc::downgrade(&self.table);
             async move {
@@ -117,6 +127,9 @@ impl Parking {
             None => Err(Unsealed::Foreign),
         };
         let number = opened.map_err(|why| ended(request, why))?;
+        if number == AGAIN {
+            return Ok(None);
+        }
         let place = lock(&self.table).remove(&number);
         let Some(place) = place else {
             let error = RpcError::new(

@@ -1,10 +1,17 @@
 //! What a backend asks a client in the course of a call: put to a legacy client
 //! as a request of its own, kept for a modern one's next round.
 
+use serde_json::json;
+
 use super::{relay::Relay, voice::Question};
 use crate::{
     backend::BackendError,
-    protocol::{Era, Id, Message, RawObject, RpcError, error::METHOD_NOT_FOUND},
+    protocol::{
+        Era, Id, Message, RawObject, RpcError,
+        error::{METHOD_NOT_FOUND, MISSING_CAPABILITY},
+        method,
+        raw::elements,
+    },
 };
 
 /// The most questions that one call may have open at once.
@@ -112,11 +119,32 @@ impl Relay {
                 "{{\"requestId\":{},\"reason\":\"the call is over\"}}",
                 asked.question.id().as_str()
             );
-            self.out.push_back(Message::notification(
-                crate::protocol::method::CANCELLED,
-                &params,
-            ));
+            self.out
+                .push_back(Message::notification(method::CANCELLED, &params));
         }
+    }
+
+    /// The backend's error says that the user must visit URLs before the call
+    /// can succeed (2025-11-25, `client/elicitation`, URL Elicitation Required):
+    /// a modern client is asked in a round, then the call is made again.
+    pub(super) fn ask_to_visit(&mut self, response: &Message) {
+        for (number, params) in to_visit(response).iter().enumerate() {
+            let question = Message::request(&Id::from(0), method::ELICIT, params);
+            if !self.abilities().cover(&question) {
+                let wanted = json!({ "requiredCapabilities": { "elicitation": { "url": {} } } });
+                let error = RpcError::new(
+                    MISSING_CAPABILITY,
+                    "the call needs the user to visit a URL, which this client cannot ask for",
+                );
+                self.unasked.clear();
+                return self.end(&Message::failure(None, &error.with_data(wanted)));
+            }
+            self.unasked.push((format!("url-{number}"), question));
+        }
+        if self.unasked.is_empty() {
+            return self.give_up("it wants a URL visited, and names none".to_owned());
+        }
+        self.again = true;
     }
 
     /// The call cannot be carried on because `why`.
@@ -124,4 +152,15 @@ impl Relay {
         let error = BackendError::Protocol(why).to_rpc(self.backend());
         self.end(&Message::failure(None, &error));
     }
+}
+
+/// The parameters of the elicitations in a `URLElicitationRequiredError`.
+fn to_visit(response: &Message) -> Vec<String> {
+    let read = || {
+        let error = RawObject::parse(response.payload()?).ok()?;
+        let data = RawObject::parse(error.get("data").ok()??).ok()?;
+        let all = elements(data.get("elicitations").ok()??)?;
+        Some(all.into_iter().take(MAX).map(str::to_owned).collect())
+    };
+    read().unwrap_or_default()
 }

@@ -16,7 +16,7 @@ use tracing::{debug, info};
 use super::{
     Caller, Mux,
     instances::Instances,
-    leg::{Inputs, Leg},
+    leg::{Inputs, Leg, Sending},
     params,
     questions::{Asked, Purpose},
     rounds::Round,
@@ -26,7 +26,10 @@ use crate::{
     backend::{BackendError, Exchange, Item},
     protocol::{
         Abilities, Era, Id, Kind, Level, Message, RawObject, RpcError,
-        error::{self, HEADER_MISMATCH, INVALID_PARAMS, RESOURCE_NOT_FOUND, UNAVAILABLE},
+        error::{
+            self, HEADER_MISMATCH, INVALID_PARAMS, RESOURCE_NOT_FOUND, UNAVAILABLE,
+            URL_ELICITATION_REQUIRED,
+        },
         meta, method,
     },
 };
@@ -50,6 +53,8 @@ pub(super) struct Relay {
     pub(super) asked: Vec<Asked>,
     /// What the modern client is to be asked.
     pub(super) unasked: Vec<(String, Message)>,
+    /// The call is over; with the answers it is to be made again.
+    pub(super) again: bool,
     pub(super) round: Option<Round>,
     pub(super) rounds: u32,
     /// Messages for the client that go out before anything else.
@@ -136,20 +141,18 @@ impl Mux {
         };
         let settings = target.backend.settings();
         let clock = Clock::start(settings.timeout, settings.max_timeout);
-        let leg = send(
-            &self.instances,
-            target,
-            &caller,
-            &request,
-            None,
-            clock.timeout,
-        )
-        .await
-        .map_err(refused)?;
         let level = match caller.era() {
             Era::Legacy => caller.level,
             Era::Modern => Level::wanted(&params),
         };
+        let sending = Sending {
+            instances: &self.instances,
+            caller: &caller,
+            request: &request,
+            level,
+            inputs: None,
+        };
+        let leg = sending.to(target, clock.timeout).await.map_err(refused)?;
         Ok(Box::new(Relay {
             instances: Arc::clone(&self.instances),
             level,
@@ -160,6 +163,7 @@ impl Mux {
             may_relist: true,
             asked: Vec::new(),
             unasked: Vec::new(),
+            again: false,
             round: None,
             rounds: 0,
             out: VecDeque::new(),
@@ -180,6 +184,9 @@ impl Relay {
                     Kind::Response { .. } => Step::End(message),
                     _ => Step::Say(message),
                 };
+            }
+            if self.again {
+                return Step::Park;
             }
             let event = if self.unasked.is_empty() {
                 timeout_at(self.clock.deadline, poll_fn(|cx| self.poll_event(cx))).await
@@ -251,6 +258,9 @@ impl Relay {
                 Err(error) => self.end(&Message::failure(None, &error)),
             };
         }
+        if code == Some(URL_ELICITATION_REQUIRED) && self.leg.bridge.leaves_modern() {
+            return self.ask_to_visit(&response);
+        }
         if self.leg.bridge.leaves_legacy() && self.begin_round(&response).await {
             return;
         }
@@ -280,9 +290,14 @@ impl Relay {
         let Some(target) = self.targets.front() else {
             return Err(RpcError::new(UNAVAILABLE, "nobody is left to ask"));
         };
-        let (caller, request) = (&self.caller, &self.request);
-        let patience = self.clock.timeout;
-        self.leg = send(&self.instances, target, caller, request, inputs, patience).await?;
+        let sending = Sending {
+            instances: &self.instances,
+            caller: &self.caller,
+            request: &self.request,
+            level: self.level,
+            inputs,
+        };
+        self.leg = sending.to(target, self.clock.timeout).await?;
         self.clock.extend();
         Ok(())
     }
@@ -351,11 +366,13 @@ impl Relay {
     }
 
     /// Whether the client wants a log message. A legacy one that named no level
-    /// leaves the choice to the server.
+    /// leaves the choice to the server, or where others have made that, to mcpmux.
     fn wants(&self, log: &Message) -> bool {
-        match (self.level, Level::of(log)) {
-            (Some(wanted), Some(level)) => level >= wanted,
-            (wanted, _) => wanted.is_some() || self.caller.era() == Era::Legacy,
+        let level = Level::of(log);
+        match self.level {
+            Some(wanted) => level.is_none_or(|level| level >= wanted),
+            None if self.caller.era() == Era::Modern => false,
+            None => self.leg.connection.chose_level() || level >= Some(Level::Info),
         }
     }
 
@@ -390,26 +407,6 @@ impl Relay {
             ),
         }
     }
-}
-
-/// Sends a request to `target`, waiting for it to start for `patience` at most.
-async fn send(
-    instances: &Arc<Instances>,
-    target: &Target,
-    caller: &Caller,
-    request: &Message,
-    inputs: Option<&Inputs>,
-    patience: Duration,
-) -> Result<Leg, RpcError> {
-    let backend = &target.backend;
-    let connected = instances.connect(backend, caller, request, patience).await;
-    let connection = connected.map_err(|error| {
-        let method = request.method().unwrap_or_default();
-        info!(backend = backend.name(), method, "call failed: {error}");
-        error.to_rpc(backend.name())
-    })?;
-    let params = params::of(request)?;
-    Leg::send(connection, target, caller, request, &params, inputs)
 }
 
 /// How long a call may take.

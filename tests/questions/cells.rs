@@ -174,3 +174,38 @@ fn what_a_client_has_not_declared_it_is_not_asked() {
         }
     }
 }
+
+#[test]
+fn a_legacy_server_that_wants_a_url_visited_first_is_called_again_after_a_round() {
+    let refusal = r#"{"jsonrpc":"2.0","id":$ID,"error":{"code":-32042,"message":"Visit","data":{"elicitations":[{"mode":"url","elicitationId":"x1","url":"https://a.example/\u0061","message":"Go"}]}}}"#;
+    let script = legacy(&["ask"]).turns(
+        "tools/call ask",
+        [vec![Step::Send(refusal.to_owned())], vec![done()]],
+    );
+    let peer = Peer::new(script);
+    let mux = Setup::one("b", &peer).serve();
+    let client = able(&mux, Era::Modern);
+    let first = client.send(&call(&client, "b__ask", "")).result();
+    let asked = at(&first, &["inputRequests", "url-0", "params"]);
+    assert_eq!(
+        asked,
+        r#"{"mode":"url","url":"https://a.example/\u0061","message":"Go"}"#
+    );
+    let state = at(&first, &["requestState"]);
+    let retry =
+        format!(r#""inputResponses":{{"url-0":{{"action":"accept"}}}},"requestState":{state}"#);
+    let second = client.send(&call(&client, "b__ask", &retry)).result();
+    assert_eq!(text(&at(&second, &["resultType"])), "complete");
+    let params = at(&peer.message("tools/call", 2), &["params"]);
+    assert_eq!(params, r#"{"name":"ask"}"#);
+
+    let unable = Client::able(&mux, Era::Modern, r#"{"elicitation":{}}"#);
+    peer.set(legacy(&["ask"]).tool("ask", [Step::Send(refusal.to_owned())]));
+    let (code, _) = unable.send(&call(&unable, "b__ask", "")).error();
+    assert_eq!(code, -32021);
+
+    // A client of the server's own era knows the error.
+    let old = able_legacy(&mux);
+    let answer = old.send(&call(&old, "b__ask", ""));
+    assert!(answer.response.contains(r#""elicitationId":"x1""#));
+}

@@ -7,6 +7,7 @@
 
 mod attribution;
 mod cells;
+mod logging;
 mod own;
 mod parked;
 #[path = "../support/mod.rs"]
