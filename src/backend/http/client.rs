@@ -1,5 +1,5 @@
 //! The HTTP client of one backend: TLS with the system's roots, the system's
-//! proxy settings, a pool of connections, and redirects that never leave the
+//! proxy settings, pooled connections, and redirects that never leave the
 //! configured origin.
 
 use std::{
@@ -28,16 +28,17 @@ use hyper_util::{
 use rustls::{ClientConfig, crypto::ring};
 use url::Url;
 
+use super::pool::{self, Streamed};
 use crate::backend::BackendError;
 
 /// How long it may take to reach the server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long a connection without use is kept.
-const IDLE: Duration = Duration::from_secs(60);
+pub(super) const IDLE: Duration = Duration::from_secs(60);
 
 /// The most connections without use that are kept.
-const MAX_IDLE: usize = 64;
+pub(super) const MAX_IDLE: usize = 64;
 
 /// The most redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
@@ -47,7 +48,7 @@ pub(super) const USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("mcpmux/", env!("CARGO_PKG_VERSION")));
 
 /// The body of an answer: as it comes, or already read.
-pub(super) type Body = Either<Incoming, Full<Bytes>>;
+pub(super) type Body = Either<Either<Streamed, Incoming>, Full<Bytes>>;
 
 /// An answer whose head has arrived.
 pub(super) type Response = http::Response<Body>;
@@ -59,13 +60,14 @@ type Pool<C> = legacy::Client<C, Full<Bytes>>;
 pub(crate) struct Client {
     endpoint: Url,
     uri: Uri,
+    host: HeaderValue,
     pool: Way,
 }
 
 /// How connections are made.
 #[derive(Debug)]
 enum Way {
-    Plain(Pool<HttpConnector>),
+    Plain(Arc<pool::Pool>),
     Tls(Pool<HttpsConnector<HttpConnector>>),
     /// Through the proxy of the environment, which is asked to CONNECT.
     Proxied(Pool<HttpsConnector<Tunnel<HttpConnector>>>),
@@ -104,10 +106,13 @@ impl Client {
                 Way::Proxied(pool(HttpsConnector::from((tunnel, tls()?))))
             }
             None if secure => Way::Tls(pool(HttpsConnector::from((connector(), tls()?)))),
-            None => Way::Plain(pool(connector())),
+            None => Way::Plain(pool::Pool::new(uri.clone(), connector())),
         };
+        // Without the port if it is the scheme's own, as the URL has it.
+        let host = &endpoint[url::Position::BeforeHost..url::Position::AfterPort];
         Ok(Self {
             endpoint: endpoint.clone(),
+            host: HeaderValue::from_str(host).map_err(|error| format!("endpoint: {error}"))?,
             uri,
             pool,
         })
@@ -118,7 +123,7 @@ impl Client {
     pub(super) async fn send(
         &self,
         method: Method,
-        headers: HeaderMap,
+        headers: &HeaderMap,
         body: Bytes,
     ) -> Result<Response, Failure> {
         self.send_to(self.uri.clone(), method, headers, body).await
@@ -129,7 +134,7 @@ impl Client {
         &self,
         mut uri: Uri,
         method: Method,
-        headers: HeaderMap,
+        headers: &HeaderMap,
         body: Bytes,
     ) -> Result<Response, Failure> {
         for _ in 0..=MAX_REDIRECTS {
@@ -137,16 +142,8 @@ impl Client {
             *request.method_mut() = method.clone();
             *request.uri_mut() = uri;
             *request.headers_mut() = headers.clone();
-            let sent = match &self.pool {
-                Way::Plain(pool) => pool.request(request).await,
-                Way::Tls(pool) => pool.request(request).await,
-                Way::Proxied(pool) => pool.request(request).await,
-            };
-            let response = sent.map_err(|error| Failure {
-                unreached: error.is_connect(),
-                error: failure(&error, error.is_connect()),
-            })?;
-            match self.redirected(&method, &response) {
+            let response = self.send_once(request).await?;
+            match self.redirected(&method, response.status(), response.headers()) {
                 None => return Ok(response.map(Either::Left)),
                 Some(target) => uri = target.map_err(refused)?,
             }
@@ -164,14 +161,39 @@ impl Client {
         target.as_str().parse().map_err(|_| "is no URL")
     }
 
+    async fn send_once(
+        &self,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<http::Response<Either<Streamed, Incoming>>, Failure> {
+        let sent = match &self.pool {
+            Way::Plain(pool) => {
+                let target = request.uri().path_and_query().cloned();
+                *request.uri_mut() = target.map(Uri::from).unwrap_or_default();
+                let host = || self.host.clone();
+                request
+                    .headers_mut()
+                    .entry(header::HOST)
+                    .or_insert_with(host);
+                return Ok(pool.request(request).await?.map(Either::Left));
+            }
+            Way::Tls(pool) => pool.request(request).await,
+            Way::Proxied(pool) => pool.request(request).await,
+        };
+        let response = sent.map_err(|error| Failure {
+            unreached: error.is_connect(),
+            error: failure(&error, error.is_connect()),
+        })?;
+        Ok(response.map(Either::Right))
+    }
+
     /// Where a response redirects to, if it does; an error if that is not to be
     /// followed.
     fn redirected(
         &self,
         method: &Method,
-        response: &http::Response<Incoming>,
+        status: StatusCode,
+        headers: &HeaderMap,
     ) -> Option<Result<Uri, String>> {
-        let status = response.status();
         let followed = match status {
             StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => true,
             // These would turn a POST into a GET.
@@ -180,7 +202,7 @@ impl Client {
             }
             _ => return None,
         };
-        let location = response.headers().get(header::LOCATION)?.to_str().ok()?;
+        let location = headers.get(header::LOCATION)?.to_str().ok()?;
         let Ok(target) = self.endpoint.join(location) else {
             return Some(Err("it redirects to what is no URL".to_owned()));
         };

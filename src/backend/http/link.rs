@@ -2,6 +2,7 @@
 //! as an exchange.
 
 use std::{
+    borrow::Cow,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -157,7 +158,7 @@ impl HttpLink {
             return;
         }
         if let Ok((headers, _)) = self.request_headers(&mode, &HeaderMap::new()).await {
-            let request = self.client.send(Method::DELETE, headers, Bytes::new());
+            let request = self.client.send(Method::DELETE, &headers, Bytes::new());
             // A courtesy: a server that does not answer must not hold up the end.
             let _ = tokio::time::timeout(Duration::from_secs(1), request).await;
         }
@@ -186,7 +187,7 @@ impl HttpLink {
         loop {
             let mode = self.mode.load_full();
             let (headers, generation) = self.request_headers(&mode, extra).await?;
-            let sent = self.client.send(Method::POST, headers, body.clone()).await;
+            let sent = self.client.send(Method::POST, &headers, body.clone()).await;
             let response = sent.map_err(|failure| self.report(failure))?;
             match response.status() {
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
@@ -226,17 +227,20 @@ impl HttpLink {
 
     /// The headers of a request, and which credential they carry. What `auth`
     /// says replaces a static header of the same name.
-    pub(super) async fn request_headers(
+    pub(super) async fn request_headers<'m>(
         &self,
-        mode: &Mode,
+        mode: &'m Mode,
         extra: &HeaderMap,
-    ) -> Result<(HeaderMap, Generation), BackendError> {
+    ) -> Result<(Cow<'m, HeaderMap>, Generation), BackendError> {
         let carried = self.credential.headers().await?;
+        if extra.is_empty() && carried.headers.is_empty() {
+            return Ok((Cow::Borrowed(&mode.headers), carried.generation));
+        }
         let mut headers = mode.headers.clone();
         for (name, value) in extra.iter().chain(&carried.headers) {
             headers.insert(name, value.clone());
         }
-        Ok((headers, carried.generation))
+        Ok((Cow::Owned(headers), carried.generation))
     }
 
     /// From now on requests are of `revision` and within `session`.

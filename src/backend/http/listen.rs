@@ -76,13 +76,14 @@ impl HttpLink {
     /// Opens the legacy stream, after the event `last_id` if there was one.
     pub(super) async fn get(&self, last_id: Option<&str>) -> Result<Response, BackendError> {
         let mode = self.mode.load_full();
-        let (mut headers, _) = self.request_headers(&mode, &HeaderMap::new()).await?;
+        let (headers, _) = self.request_headers(&mode, &HeaderMap::new()).await?;
+        let mut headers = headers.into_owned();
         headers.remove(header::CONTENT_TYPE);
         headers.insert(header::ACCEPT, HeaderValue::from_static(sse::MEDIA_TYPE));
         if let Some(value) = last_id.and_then(|id| HeaderValue::from_str(id).ok()) {
             headers.insert("last-event-id", value);
         }
-        let sent = self.client.send(Method::GET, headers, Bytes::new()).await;
+        let sent = self.client.send(Method::GET, &headers, Bytes::new()).await;
         sent.map_err(|failure| self.report(failure))
     }
 }

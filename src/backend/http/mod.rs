@@ -6,6 +6,7 @@ mod call;
 mod client;
 mod link;
 mod listen;
+mod pool;
 mod sse;
 
 pub(super) use client::Client;

@@ -286,11 +286,11 @@ impl Wire {
                 headers.insert(header::CONTENT_TYPE, JSON);
                 let sending = self
                     .client
-                    .send_to(uri.clone(), Method::POST, headers, body.clone());
+                    .send_to(uri.clone(), Method::POST, &headers, body.clone());
                 sending.await
             } else {
                 headers.insert(header::ACCEPT, HeaderValue::from_static(sse::MEDIA_TYPE));
-                self.client.send(Method::GET, headers, body.clone()).await
+                self.client.send(Method::GET, &headers, body.clone()).await
             };
             let response = sent.map_err(|failure| failure.error)?;
             let refused = matches!(
