@@ -11,6 +11,7 @@ pub mod credential;
 pub mod systemd;
 
 pub mod backend;
+mod bell;
 
 pub mod mux;
 

@@ -4,7 +4,7 @@
 use std::{
     convert::Infallible,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
+use hyper::body::Incoming;
 
 /// How long a client may take to send a request's body.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -60,6 +61,9 @@ async fn collect(mut body: impl Body<Data = Bytes> + Unpin, limit: usize) -> Res
         } else {
             rest.extend_from_slice(&data);
         }
+        if body.is_end_stream() {
+            break;
+        }
     }
     let first = first.unwrap_or_default();
     if rest.is_empty() {
@@ -69,6 +73,31 @@ async fn collect(mut body: impl Body<Data = Bytes> + Unpin, limit: usize) -> Res
     whole.extend_from_slice(&first);
     whole.extend_from_slice(&rest);
     Ok(whole.freeze())
+}
+
+/// A request's body that is read on the task that drives its connection.
+pub(super) struct Driven(pub(super) Incoming);
+
+impl Body for Driven {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        // What the connection reads it hands over right before it polls the
+        // service again, so that nobody needs to be woken.
+        Pin::new(&mut self.0).poll_frame(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
 }
 
 /// A response's body.

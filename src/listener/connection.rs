@@ -1,7 +1,7 @@
 //! One client connection over HTTP/1.1: served, and let go without losing a
 //! request when mcpmux stops.
 
-use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::poll_fn, net::IpAddr, sync::Arc, time::Duration};
 
 use http::{HeaderValue, header};
 use hyper::{server::conn::http1, service::service_fn};
@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::endpoint::Endpoint;
+use crate::bell::Bell;
 
 /// How long a connection may take to send a request's head, or be idle.
 const IDLE: Duration = Duration::from_secs(75);
@@ -51,8 +52,11 @@ pub(super) async fn serve<S>(
         draining.cancelled().await;
         tokio::time::sleep(GRACE).await;
     };
+    // A request's body wakes the connection that it is driven by.
+    let bell = Bell::new();
     let done = tokio::select! {
-        done = connection.as_mut() => done,
+        biased;
+        done = poll_fn(|cx| bell.look(cx, |cx| connection.as_mut().poll(cx))) => done,
         () = drained => {
             connection.as_mut().graceful_shutdown();
             connection.await

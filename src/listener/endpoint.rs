@@ -8,7 +8,7 @@ use tracing::{debug, warn};
 
 use super::{
     batch,
-    body::{Reply, Unread, read},
+    body::{Driven, Reply, Unread, read},
     get, legacy,
     modern::{self, Refusal},
     origin::Doors,
@@ -105,7 +105,7 @@ impl Endpoint {
                 RpcError::new(INVALID_REQUEST, "Content-Type must be application/json"),
             ));
         }
-        let body = match read(body, self.max_body).await {
+        let body = match read(Driven(body), self.max_body).await {
             Ok(body) => body,
             Err(unread) => {
                 let status = match unread {
@@ -236,6 +236,11 @@ fn era_of(headers: &HeaderMap, message: &Message) -> Result<Era, Refusal> {
 
 /// Whether the client takes an event stream; an error if it takes no answer at all.
 fn acceptable(headers: &HeaderMap) -> Result<bool, Refusal> {
+    // What the specification asks clients to send, mostly word for word.
+    let said = headers.get(header::ACCEPT).map(HeaderValue::as_bytes);
+    if said == Some(b"application/json, text/event-stream") {
+        return Ok(true);
+    }
     if !headers.contains_key(header::ACCEPT) || lists(headers, sse::MEDIA_TYPE) {
         return Ok(true);
     }

@@ -8,6 +8,7 @@ mod link;
 mod listen;
 mod pool;
 mod sse;
+mod wire;
 
 pub(super) use client::Client;
 pub(super) use link::HttpLink;

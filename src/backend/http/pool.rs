@@ -3,13 +3,12 @@
 //! in between.
 
 use std::{
-    future::poll_fn,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
@@ -17,21 +16,15 @@ use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body::{Body, Frame};
 use http_body_util::Full;
-use hyper::{
-    body::Incoming,
-    client::conn::{
-        TrySendError,
-        http1::{self, Connection, SendRequest},
-    },
-};
-use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
-use tokio::{
-    net::TcpStream,
-    runtime::{Handle, Id},
-};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::connect::HttpConnector;
+use tokio::runtime::{Handle, Id};
 use tower_service::Service;
 
-use super::client::{Failure, IDLE, MAX_IDLE, failure};
+use super::{
+    client::{Failure, IDLE, MAX_IDLE, failure},
+    wire::Wire,
+};
 
 /// How often connections without use are looked after.
 const SWEEP: Duration = Duration::from_secs(5);
@@ -49,17 +42,9 @@ pub(super) struct Pool {
 #[derive(Debug)]
 struct Idle {
     wire: Box<Wire>,
-    since: Instant,
-}
-
-/// One connection.
-#[derive(Debug)]
-struct Wire {
-    sender: SendRequest<Full<Bytes>>,
-    /// What is to be driven; none once it is closed.
-    connection: Option<Connection<TokioIo<TcpStream>, Full<Bytes>>>,
     /// Where its socket is watched: elsewhere each use would wake two threads.
     runtime: Id,
+    since: Instant,
 }
 
 /// The body of an answer, which brings its connection along and gives it back
@@ -68,6 +53,7 @@ struct Wire {
 pub(super) struct Streamed {
     incoming: Option<Incoming>,
     wire: Option<Box<Wire>>,
+    runtime: Id,
     pool: Arc<Pool>,
 }
 
@@ -95,13 +81,14 @@ impl Pool {
             let was_kept = kept.is_some();
             let mut wire = match kept {
                 Some(wire) => wire,
-                None => self.connect(runtime).await?,
+                None => self.connect().await?,
             };
             let mut error = match wire.send(request).await {
                 Ok(response) => {
                     return Ok(response.map(|incoming| Streamed {
                         incoming: Some(incoming),
                         wire: Some(wire),
+                        runtime,
                         pool: Arc::clone(self),
                     }));
                 }
@@ -119,7 +106,7 @@ impl Pool {
         }
     }
 
-    async fn connect(&self, runtime: Id) -> Result<Box<Wire>, Failure> {
+    async fn connect(&self) -> Result<Box<Wire>, Failure> {
         let unreached = |error: &(dyn std::error::Error + 'static)| Failure {
             error: failure(error, true),
             unreached: true,
@@ -127,13 +114,8 @@ impl Pool {
         let mut connector = self.connector.clone();
         let stream = connector.call(self.server.clone()).await;
         let stream = stream.map_err(|error| unreached(&error))?;
-        let shaken = http1::handshake(stream).await;
-        let (sender, connection) = shaken.map_err(|error| unreached(&error))?;
-        Ok(Box::new(Wire {
-            sender,
-            connection: Some(connection),
-            runtime,
-        }))
+        let wire = Wire::open(stream).await;
+        Ok(Box::new(wire.map_err(|error| unreached(&error))?))
     }
 
     /// The connection of `runtime` that was used last.
@@ -141,19 +123,23 @@ impl Pool {
         let mut idle = self.idle();
         let newest = idle
             .iter()
-            .rposition(|idle| idle.wire.runtime == runtime && idle.since.elapsed() < IDLE)?;
+            .rposition(|idle| idle.runtime == runtime && idle.since.elapsed() < IDLE)?;
         Some(idle.remove(newest).wire)
     }
 
     /// Keeps a connection if it is ready for another request.
-    fn put(self: &Arc<Self>, wire: Box<Wire>) {
-        if !wire.sender.is_ready() {
+    fn put(self: &Arc<Self>, mut wire: Box<Wire>, runtime: Id) {
+        if !wire.is_reusable() {
             return;
         }
         let mut idle = self.idle();
         if idle.len() < MAX_IDLE {
             let since = Instant::now();
-            idle.push(Idle { wire, since });
+            idle.push(Idle {
+                wire,
+                runtime,
+                since,
+            });
         }
         drop(idle);
         if !self.sweeping.load(Ordering::Relaxed)
@@ -164,73 +150,33 @@ impl Pool {
         }
     }
 
+    /// Closes what the server has closed or nobody has used for too long;
+    /// `true` if nothing is left, so that nobody needs to look again.
+    fn close_stale(&self) -> bool {
+        let mut idle = self.idle();
+        let is_stale = |idle: &mut Idle| idle.since.elapsed() >= IDLE || !idle.wire.is_open();
+        let stale: Vec<_> = idle.extract_if(.., is_stale).collect();
+        let none_left = idle.is_empty();
+        if none_left {
+            self.sweeping.store(false, Ordering::Relaxed);
+        }
+        drop(idle);
+        drop(stale);
+        none_left
+    }
+
     fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Closes the connections that the server has closed or that are unused for
-/// too long, until none is left.
+/// Looks after the connections without use until none is left.
 async fn sweep(pool: Weak<Pool>) {
     loop {
         tokio::time::sleep(SWEEP).await;
-        let Some(pool) = pool.upgrade() else { return };
-        let mut idle = pool.idle();
-        let gone: Vec<_> = idle
-            .extract_if(.., |idle| {
-                idle.since.elapsed() >= IDLE || !idle.wire.is_open()
-            })
-            .collect();
-        let left = !idle.is_empty();
-        if !left {
-            pool.sweeping.store(false, Ordering::Relaxed);
-        }
-        drop(idle);
-        drop(gone);
-        if !left {
+        if pool.upgrade().is_none_or(|pool| pool.close_stale()) {
             return;
         }
-    }
-}
-
-impl Wire {
-    /// Sends `request` and waits for the head of its answer.
-    async fn send(
-        &mut self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<Full<Bytes>>>> {
-        let mut answer = pin!(self.sender.try_send_request(request));
-        let connection = &mut self.connection;
-        poll_fn(|cx| {
-            drive(connection, cx);
-            // Only the connection, just driven, makes it ready.
-            answer
-                .as_mut()
-                .poll(&mut Context::from_waker(Waker::noop()))
-        })
-        .await
-    }
-
-    /// Whether it is open, as far as is known without asking the server.
-    fn is_open(&mut self) -> bool {
-        drive(
-            &mut self.connection,
-            &mut Context::from_waker(Waker::noop()),
-        );
-        self.connection.is_some()
-    }
-}
-
-/// Reads and writes what can be; a connection that has ended is dropped, so
-/// that what waits for it hears of it.
-fn drive(
-    connection: &mut Option<Connection<TokioIo<TcpStream>, Full<Bytes>>>,
-    cx: &mut Context<'_>,
-) {
-    if let Some(open) = connection
-        && Pin::new(open).poll(cx).is_ready()
-    {
-        *connection = None;
     }
 }
 
@@ -238,11 +184,8 @@ impl Streamed {
     /// Gives the connection back, if all of the body has come.
     fn release(&mut self) {
         self.incoming = None;
-        if let Some(mut wire) = self.wire.take() {
-            if !wire.sender.is_ready() {
-                wire.is_open();
-            }
-            self.pool.put(wire);
+        if let Some(wire) = self.wire.take() {
+            self.pool.put(wire, self.runtime);
         }
     }
 }
@@ -256,34 +199,133 @@ impl Body for Streamed {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = &mut *self;
-        let mut driven = false;
-        loop {
-            let Some(incoming) = &mut this.incoming else {
-                return Poll::Ready(None);
-            };
-            // Only the connection, driven below, makes it ready.
-            let mut unheard = Context::from_waker(Waker::noop());
-            let frame = match Pin::new(&mut *incoming).poll_frame(&mut unheard) {
-                Poll::Pending if driven => return Poll::Pending,
-                Poll::Pending => {
-                    if let Some(wire) = &mut this.wire {
-                        drive(&mut wire.connection, cx);
-                    }
-                    driven = true;
-                    continue;
-                }
-                Poll::Ready(frame) => frame,
-            };
-            if !matches!(frame, Some(Ok(_))) || incoming.is_end_stream() {
-                this.release();
-            }
-            return Poll::Ready(frame);
+        let (Some(incoming), Some(wire)) = (&mut this.incoming, &mut this.wire) else {
+            return Poll::Ready(None);
+        };
+        let frame = ready!(wire.poll_frame(incoming, cx));
+        if !matches!(frame, Some(Ok(_))) || incoming.is_end_stream() {
+            this.release();
         }
+        Poll::Ready(frame)
     }
 }
 
 impl Drop for Streamed {
     fn drop(&mut self) {
         self.release();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header;
+    use http_body_util::BodyExt;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpStream},
+    };
+
+    use super::*;
+
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+    async fn server() -> (TcpListener, Arc<Pool>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}", listener.local_addr().unwrap());
+        let pool = Pool::new(uri.parse().unwrap(), HttpConnector::new());
+        (listener, pool)
+    }
+
+    async fn answer(stream: &mut TcpStream, with: &[u8]) {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        stream.write_all(with).await.unwrap();
+    }
+
+    async fn ask(pool: &Arc<Pool>) -> Result<Bytes, Failure> {
+        let mut request = Request::new(Full::default());
+        request
+            .headers_mut()
+            .insert(header::HOST, header::HeaderValue::from_static("h"));
+        let response = pool.request(request).await?;
+        Ok(response.into_body().collect().await.unwrap().to_bytes())
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_used_again_once_its_answer_is_read() {
+        let (listener, pool) = server().await;
+        let serving = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            for _ in 0..3 {
+                answer(&mut stream, ANSWER).await;
+            }
+            stream
+        };
+        let asking = async {
+            for _ in 0..3 {
+                assert_eq!(ask(&pool).await.unwrap(), "ok");
+                assert_eq!(pool.idle().len(), 1);
+            }
+        };
+        tokio::join!(serving, asking);
+    }
+
+    #[tokio::test]
+    async fn a_kept_connection_that_the_server_closed_is_no_failure() {
+        let (listener, pool) = server().await;
+        for _ in 0..2 {
+            let serving = async {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                answer(&mut stream, ANSWER).await;
+                stream.shutdown().await.unwrap();
+            };
+            let (asked, ()) = tokio::join!(ask(&pool), serving);
+            assert_eq!(asked.unwrap(), "ok");
+            // Lets the runtime see what has come for the kept connection.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_not_wanted_to_its_end_takes_its_connection_along() {
+        let (listener, pool) = server().await;
+        let serving = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            answer(
+                &mut stream,
+                b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok",
+            )
+            .await;
+            stream.read(&mut [0]).await
+        };
+        let asking = async {
+            let response = pool.request(Request::new(Full::default())).await.unwrap();
+            let mut body = response.into_body();
+            assert!(body.frame().await.unwrap().unwrap().is_data());
+            drop(body);
+            assert!(pool.idle().is_empty());
+        };
+        let (end, ()) = tokio::join!(serving, asking);
+        assert!(matches!(end, Ok(0) | Err(_)));
+    }
+
+    #[tokio::test]
+    async fn a_connection_without_use_is_closed_when_the_server_closes_it() {
+        let (listener, pool) = server().await;
+        let serving = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            answer(&mut stream, ANSWER).await;
+            stream
+        };
+        let (asked, mut stream) = tokio::join!(ask(&pool), serving);
+        asked.unwrap();
+        assert!(!pool.close_stale());
+        stream.shutdown().await.unwrap();
+        while !pool.close_stale() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
     }
 }
