@@ -1,9 +1,10 @@
 //! What a modern request must carry before it is served: its revision, its
 //! client's capabilities and, over HTTP, headers that say the same as the body.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::LazyLock};
 
 use http::{HeaderMap, HeaderName, StatusCode};
+use memchr::memmem::Finder;
 use serde_json::json;
 
 use crate::{
@@ -22,11 +23,14 @@ use crate::{
 /// An error and the HTTP status it travels under.
 pub(super) type Refusal = (StatusCode, RpcError);
 
+/// Finds the key under which a request names its revision.
+static NAMED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(meta::PROTOCOL_VERSION));
+
 /// The revision that a request's `_meta` names; `None` for a legacy request.
 pub(super) fn declared(message: &Message) -> Option<String> {
     let params = message.payload()?;
     // Most messages of legacy clients are told apart without being read.
-    memchr::memmem::find(params.as_bytes(), meta::PROTOCOL_VERSION.as_bytes())?;
+    NAMED.find(params.as_bytes())?;
     let params = RawObject::parse(params).ok()?;
     let meta = RawObject::parse(params.get("_meta").ok()??).ok()?;
     meta.get_str(meta::PROTOCOL_VERSION)
