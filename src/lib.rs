@@ -3,6 +3,7 @@
 //! The rooms, ground floor first; a room may only use rooms of a lower floor
 //! (see `ARCHITECTURE.md`).
 
+mod bell;
 pub mod config;
 pub mod protocol;
 mod secret;
@@ -11,7 +12,6 @@ pub mod credential;
 pub mod systemd;
 
 pub mod backend;
-mod bell;
 
 pub mod mux;
 
