@@ -26,10 +26,6 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use lane::{Lane, Way};
 use suite::{SUITES, Scenario, Suite};
 
-/// Scenarios whose subject the reference server does not have; it fails them
-/// with mcpmux and without.
-const BEYOND_THE_REFERENCE: &str = "tasks-";
-
 /// Scenarios of what a server does with its HTTP streams.
 const OF_HTTP_STREAMS: &str = "server-sse-";
 
@@ -78,7 +74,7 @@ type Test = Box<dyn FnOnce() -> Result<(), Failed> + Send>;
 /// The bare reference server fails nothing, or equal verdicts would say little.
 fn conforms(direct: &Lane, scenario: &Scenario) -> Result<(), Failed> {
     let failures = direct.verdict(scenario)?.failures();
-    if failures.is_empty() || scenario.starts_with(BEYOND_THE_REFERENCE) {
+    if failures.is_empty() {
         return Ok(());
     }
     Err(failures.into())

@@ -12,15 +12,17 @@ import {
   createMcpHandler,
   isInitializeRequest,
   McpServer,
+  PROTOCOL_VERSION_META_KEY,
 } from "@modelcontextprotocol/server";
 import { memorySkillFiles, SkillsExtension } from "@modelcontextprotocol/server/ext/skills";
-import { serveStdio } from "@modelcontextprotocol/server/stdio";
+import { serveStdio, StdioServerTransport } from "@modelcontextprotocol/server/stdio";
 import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 
 import { addAsking, state } from "./asking.mjs";
 import { addContext } from "./context.mjs";
 import { events } from "./events.mjs";
+import { addTaskTools, answer, answerOverHttp, TASKS } from "./tasks.mjs";
 import { addTools } from "./tools.mjs";
 
 const skills = await SkillsExtension.load(
@@ -43,6 +45,7 @@ function reference(changed) {
         prompts: { listChanged },
         logging: {},
         completions: {},
+        extensions: { [TASKS]: {} },
       },
       requestState: { verify: state.verify },
     },
@@ -50,12 +53,40 @@ function reference(changed) {
   addTools(server, changed ?? ((list) => tell(server, list)));
   addContext(server);
   addAsking(server);
+  addTaskTools(server);
   skills.attach(server);
   return server;
 }
 
 function tell(server, list) {
   return list === "tool" ? server.sendToolListChanged() : server.sendPromptListChanged();
+}
+
+const STATUS = { [-32020]: 400, [-32021]: 400 };
+
+function send(response, status, id, answered) {
+  response.writeHead(status, { "Content-Type": "application/json" });
+  response.end(JSON.stringify({ jsonrpc: "2.0", id, ...answered }));
+}
+
+/** Stdin and stdout, where what is about tasks is answered on the way. */
+class Stdio extends StdioServerTransport {
+  #served;
+
+  get onmessage() {
+    return this.#served && ((message, extra) => this.#take(message, extra));
+  }
+
+  set onmessage(served) {
+    this.#served = served;
+  }
+
+  #take(message, extra) {
+    const modern = message.params?._meta?.[PROTOCOL_VERSION_META_KEY] !== undefined;
+    const answered = modern && message.id !== undefined ? answer(message) : undefined;
+    if (answered === undefined) return this.#served(message, extra);
+    this.send({ jsonrpc: "2.0", id: message.id, ...answered });
+  }
 }
 
 /** Modern requests go to a handler without sessions, the others to their session. */
@@ -89,15 +120,17 @@ function http() {
       body,
     });
     if (inbound.kind !== "legacy" && request.method === "POST") {
-      return serveModern(request, response, body);
+      const answered = inbound.kind === "modern" && answerOverHttp(headers, body);
+      return answered
+        ? send(response, STATUS[answered.error?.code] ?? 200, body.id, answered)
+        : serveModern(request, response, body);
     }
     const id = headers["mcp-session-id"];
     const transport =
       id === undefined && isInitializeRequest(body) ? await begin() : sessions.get(id);
     if (transport === undefined) {
       const [status, message] = id ? [404, "Session not found"] : [400, "Session ID required"];
-      response.writeHead(status, { "Content-Type": "application/json" });
-      return response.end(JSON.stringify({ jsonrpc: "2.0", id: null, error: { code: -32000, message } }));
+      return send(response, status, null, { error: { code: -32000, message } });
     }
     return transport.handleRequest(request, response, body);
   }
@@ -121,5 +154,5 @@ if (process.argv.includes("--http")) {
   // Ends with whoever started it.
   process.stdin.resume().on("end", () => process.exit());
 } else {
-  serveStdio(() => reference());
+  serveStdio(() => reference(), { transport: new Stdio() });
 }
