@@ -70,23 +70,21 @@ function send(response, status, id, answered) {
 }
 
 /** Stdin and stdout, where what is about tasks is answered on the way. */
-class Stdio extends StdioServerTransport {
-  #served;
-
-  get onmessage() {
-    return this.#served && ((message, extra) => this.#take(message, extra));
-  }
-
-  set onmessage(served) {
-    this.#served = served;
-  }
-
-  #take(message, extra) {
+function stdio() {
+  const transport = new StdioServerTransport();
+  let serve;
+  const take = (message, extra) => {
     const modern = message.params?._meta?.[PROTOCOL_VERSION_META_KEY] !== undefined;
     const answered = modern && message.id !== undefined ? answer(message) : undefined;
-    if (answered === undefined) return this.#served(message, extra);
-    this.send({ jsonrpc: "2.0", id: message.id, ...answered });
-  }
+    return answered === undefined
+      ? serve(message, extra)
+      : transport.send({ jsonrpc: "2.0", id: message.id, ...answered });
+  };
+  Object.defineProperty(transport, "onmessage", {
+    get: () => serve && take,
+    set: (served) => (serve = served),
+  });
+  return transport;
 }
 
 /** Modern requests go to a handler without sessions, the others to their session. */
@@ -154,5 +152,5 @@ if (process.argv.includes("--http")) {
   // Ends with whoever started it.
   process.stdin.resume().on("end", () => process.exit());
 } else {
-  serveStdio(() => reference(), { transport: new Stdio() });
+  serveStdio(() => reference(), { transport: stdio() });
 }
