@@ -205,8 +205,9 @@ fn headers(
         return headers;
     }
     // What an intermediary does not know it passes on.
+    let unnamed = target.subject.name().is_none();
     for (name, value) in caller.headers.iter().flat_map(HeaderMap::iter) {
-        if name.as_str().starts_with(header::PARAM_PREFIX) {
+        if name.as_str().starts_with(header::PARAM_PREFIX) || unnamed && *name == header::NAME {
             headers.insert(name.clone(), value.clone());
         }
     }

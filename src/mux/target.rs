@@ -53,6 +53,7 @@ pub(crate) fn named_by(method: &str) -> Option<&'static str> {
     match method {
         method::TOOLS_CALL | method::PROMPTS_GET => Some("name"),
         method::RESOURCES_READ => Some("uri"),
+        method::TASKS_GET | method::TASKS_UPDATE | method::TASKS_CANCEL => Some("taskId"),
         _ => None,
     }
 }
@@ -117,18 +118,23 @@ impl Mux {
                     .collect()
             }
             method::COMPLETE => completed(&catalog, params)?.into_iter().collect(),
-            _ => self.sole_target().into_iter().collect(),
+            _ => self.sole_target(method, params).into_iter().collect(),
         })
     }
 
-    /// Whom a request is for that names nothing: the only backend there is.
-    fn sole_target(&self) -> Option<Target> {
+    /// Whom a request is for that names nothing of the catalog: the only backend
+    /// there is.
+    fn sole_target(&self, method: &str, params: &RawObject<'_>) -> Option<Target> {
         let [backend] = self.backends() else {
             return None;
         };
+        let named = named_by(method).and_then(|key| {
+            let name = params.get_str(key).ok().flatten()?;
+            Some(Subject::Named(key, name.into_owned()))
+        });
         Some(Target {
             backend: Arc::clone(backend),
-            subject: Subject::Unnamed,
+            subject: named.unwrap_or(Subject::Unnamed),
             tool: None,
         })
     }

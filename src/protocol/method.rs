@@ -43,6 +43,12 @@ pub const PROMPTS_GET: &str = "prompts/get";
 pub const RESOURCES_READ: &str = "resources/read";
 /// Completes an argument of a prompt or a resource template.
 pub const COMPLETE: &str = "completion/complete";
+/// Asks how a task of the extension stands.
+pub const TASKS_GET: &str = "tasks/get";
+/// Gives a task of the extension what it asked for.
+pub const TASKS_UPDATE: &str = "tasks/update";
+/// Cancels a task of the extension.
+pub const TASKS_CANCEL: &str = "tasks/cancel";
 /// Sets the lowest level of log messages that a legacy client wants.
 pub const SET_LEVEL: &str = "logging/setLevel";
 /// A server asks a client's user for input.

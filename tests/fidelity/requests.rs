@@ -148,7 +148,12 @@ fn parameters_that_a_modern_backend_wants_in_headers_are_mirrored_into_them() {
 
 /// Posts a modern call with exactly these `Mcp-*` headers; the HTTP status.
 fn call_with_headers(client: &Client, mux: &Mux, body: &str, own: &[(&str, &str)]) -> u16 {
-    let headers = client.headers(Some("tools/call"), None);
+    let method = [("Mcp-Method", "tools/call")];
+    post_with_headers(client, mux, body, &[&method, own].concat())
+}
+
+fn post_with_headers(client: &Client, mux: &Mux, body: &str, own: &[(&str, &str)]) -> u16 {
+    let headers = client.headers(None, None);
     let headers: Vec<(&str, &str)> = headers
         .iter()
         .map(|(name, value)| (*name, value.as_str()))
@@ -213,6 +218,39 @@ fn a_clients_own_parameter_headers_are_checked_and_passed_on() {
     assert_eq!(calls.len(), 1, "what was refused did not reach the backend");
     assert_eq!(calls[0].header("mcp-param-region"), Some("eu"));
     assert_eq!(calls[0].header("mcp-param-odd"), Some("1"));
+}
+
+#[test]
+fn what_a_request_of_an_extension_names_is_named_to_the_backend_too() {
+    let got = result(r#"{"resultType":"complete"}"#);
+    let script = modern(&["t"])
+        .on("tasks/get", [got.clone()])
+        .on("x/y", [got]);
+    let peer = Peer::http(script);
+    let mux = Setup::one("b", &peer).serve();
+    let client = Client::modern(&mux);
+    client.tool("b__t");
+    let task = client.spell("1", "tasks/get", None, r#""taskId":"k-1""#);
+    let odd = client.spell("2", "x/y", None, "");
+    let said = |method, name| [("Mcp-Method", method), ("Mcp-Name", name)];
+    for (body, headers, status) in [
+        (&task, said("tasks/get", "k-1"), 200),
+        (&task, said("tasks/get", "k-2"), 400),
+        (&odd, said("x/y", "z"), 200),
+    ] {
+        let answered = post_with_headers(&client, &mux, body, &headers);
+        assert_eq!(answered, status, "{headers:?}");
+    }
+    let requests = peer.requests();
+    let named: Vec<_> = requests
+        .iter()
+        .filter(|r| r.header("mcp-name").is_some())
+        .map(|r| (r.header("mcp-method"), r.header("mcp-name")))
+        .collect();
+    assert_eq!(
+        named,
+        [(Some("tasks/get"), Some("k-1")), (Some("x/y"), Some("z"))]
+    );
 }
 
 #[test]
