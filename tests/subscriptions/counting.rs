@@ -1,7 +1,7 @@
 //! A backend hears of a resource's first subscriber and of its last, and
 //! updates go to subscribers only.
 
-use super::{X, Y, member_uri, new, old, old_http, tagged, told, updated, watch};
+use super::{X, Y, member_uri, new, old, old_http, relayed, tagged, told, updated, watch};
 use crate::support::{
     Client, Connection, Era, Event, Peer, Setup, Step, at, elements, error, eventually, member,
     result,
@@ -152,6 +152,7 @@ fn a_modern_backend_is_asked_for_the_set_and_loses_no_update_when_it_changes() {
     eventually("the older streams are closed", || {
         (gone() == 2).then_some(())
     });
+    relayed(&peer);
     for uri in [X, Y, X] {
         peer.emit(&tagged(uri));
         assert_eq!(told(&mut stream), uri);

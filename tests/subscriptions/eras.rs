@@ -1,6 +1,6 @@
 //! Each combination of a client's and a backend's era, over each transport.
 
-use super::{X, Y, new, old, old_http, tagged, told, updated, watch};
+use super::{X, Y, new, old, old_http, relayed, tagged, told, updated, watch};
 use crate::support::{Client, Era, Peer, Setup, at, eventually, member};
 
 const OLD: Era = Era::Legacy("2025-11-25");
@@ -31,6 +31,7 @@ fn cell(client_era: Era, peer: &Peer, backend_era: Era) {
             ),
             format!(r#"["{X}"]"#)
         );
+        relayed(peer);
     } else {
         let asked = peer.message("resources/subscribe", 1);
         assert_eq!(at(&asked, &["params"]), format!(r#"{{"uri":"{X}"}}"#));

@@ -13,7 +13,9 @@ mod stdio;
 #[path = "../support/mod.rs"]
 mod support;
 
-use support::{Client, Era, Reply, Script, Step, at, legacy, modern, result, text};
+use support::{
+    Client, Era, Event, Peer, Reply, Request, Script, Step, at, legacy, modern, result, text,
+};
 
 /// What both kinds of server below have.
 const X: &str = "file:///x";
@@ -133,4 +135,19 @@ fn told(stream: &mut Reply) -> String {
         "notifications/resources/updated"
     );
     text(&at(&event, &["params", "uri"]))
+}
+
+/// Waits until every listen that came is one on which `peer` tells.
+#[track_caller]
+fn relayed(peer: &Peer) {
+    let listen = "subscriptions/listen";
+    let came = |event: &&Event| match event {
+        Event::Message(body) | Event::Request(Request { body, .. }) => body.contains(listen),
+        _ => false,
+    };
+    let told = |event: &&Event| matches!(event, Event::Relaying(key) if key == listen);
+    peer.wait("every listen to be told on", |events| {
+        let count = events.iter().filter(told).count();
+        (count > 0 && count == events.iter().filter(came).count()).then_some(())
+    });
 }

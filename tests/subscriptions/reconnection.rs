@@ -1,6 +1,6 @@
 //! Backends that come back know of their subscribers again.
 
-use super::{X, Y, member_uri, new, old, old_http, tagged, told, updated, watch};
+use super::{X, Y, member_uri, new, old, old_http, relayed, tagged, told, updated, watch};
 use crate::support::{Client, Era, Peer, Setup, Step, at};
 
 const OLD: Era = Era::Legacy("2025-11-25");
@@ -37,6 +37,7 @@ fn a_modern_process_that_starts_again_is_listened_to_again() {
     let mut stream = watch(&client, Era::Modern, &[X]);
     peer.exit(1);
     assert_eq!(told(&mut stream), X);
+    relayed(&peer);
     peer.emit(&tagged(X));
     assert_eq!(told(&mut stream), X);
     assert_eq!(peer.starts(), 2);

@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use super::{X, new, old, tagged, updated};
+use super::{X, new, old, relayed, tagged, updated};
 use crate::support::{PATIENCE, Peer, Setup, at, initialize, text};
 
 const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
@@ -77,6 +77,7 @@ fn a_modern_client_listens_and_is_told() {
             &["params", "_meta", "io.modelcontextprotocol/subscriptionId"],
         )
     };
+    relayed(&peer);
     peer.emit(&tagged(X));
     let mut told = [0, 1].map(|_| subscription(&next(&lines)));
     told.sort();
