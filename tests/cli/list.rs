@@ -4,7 +4,8 @@ use std::{env, fs, path::Path};
 
 use super::{Desk, err, exits, out};
 use crate::support::{
-    Client, Peer, Script, Setup, Step, legacy, modern, processes_naming, refusing,
+    Client, Peer, Script, Setup, Step, legacy, legacy_with, modern, modern_with, processes_naming,
+    refusing,
 };
 
 #[test]
@@ -52,7 +53,11 @@ fn a_backend_that_fails_is_told_on_stderr_and_the_rest_is_listed() {
     exits(&output, 0);
     assert!(out(&output).contains("works__t"));
     assert!(err(&output).contains("fails"), "{}", err(&output));
-    assert!(!out(&output).contains("fails"), "{}", out(&output));
+    assert!(
+        out(&output).contains("fails  unavailable\n"),
+        "{}",
+        out(&output)
+    );
 }
 
 #[test]
@@ -64,9 +69,147 @@ fn a_list_of_nothing_but_failures_fails() {
     assert!(err(&output).contains("fails"));
 }
 
+const ALL: &str = r#"{"tools":{},"prompts":{},"resources":{}}"#;
+
+/// A server that has something of everything.
+fn everything(script: Script) -> Script {
+    script
+        .list("tools", r#"{"name":"t","inputSchema":{"type":"object"}}"#)
+        .list("prompts", r#"{"name":"p","description":"Prompts for\nit"}"#)
+        .list(
+            "resources",
+            r#"{"uri":"doc:1","name":"one","title":"The first","mimeType":"text/plain"}"#,
+        )
+        .list(
+            "resourceTemplates",
+            r#"{"uriTemplate":"doc:{n}","name":"nth"}"#,
+        )
+}
+
+#[test]
+fn everything_is_listed_by_backend_and_kind() {
+    let old = Peer::new(everything(legacy_with(ALL)));
+    let new = Peer::http(everything(modern_with(ALL)));
+    let desk = Desk::new(&Setup::one("old", &old).backend("new", &new, "").yaml());
+    let output = desk.run(&["list"]);
+    exits(&output, 0);
+    assert_eq!(
+        out(&output),
+        "\
+old  legacy 2025-11-25, peer 1
+  tools
+    old__t
+  resources
+    doc:1  The first
+  resource templates
+    doc:{n}  nth
+  prompts
+    old__p
+
+new  modern 2026-07-28
+  tools
+    new__t
+  resources
+    new+doc:1  The first
+  resource templates
+    new+doc:{n}  nth
+  prompts
+    new__p
+"
+    );
+    let output = desk.run(&["list", "-d", "--prompts"]);
+    exits(&output, 0);
+    assert!(out(&output).contains("    old__p  Prompts for it\n"));
+    for other in ["old__t", "doc:"] {
+        assert!(!out(&output).contains(other), "{}", out(&output));
+    }
+    let output = desk.run(&["list", "--tools", "--resources"]);
+    for (part, listed) in [("old__t", true), ("doc:{n}", true), ("old__p", false)] {
+        assert_eq!(out(&output).contains(part), listed, "{}", out(&output));
+    }
+}
+
+fn json(output: &std::process::Output) -> Vec<serde_json::Value> {
+    let document: serde_json::Value = serde_json::from_str(&out(output)).expect("it is JSON");
+    document["backends"].as_array().expect("backends").clone()
+}
+
+#[test]
+fn the_document_says_everything_that_is_known() {
+    let (one, two) = (
+        Peer::new(everything(legacy_with(ALL))),
+        Peer::new(everything(legacy_with(ALL))),
+    );
+    let desk = Desk::new(&Setup::one("one", &one).backend("two", &two, "").yaml());
+    let output = desk.run(&["list", "--json"]);
+    exits(&output, 0);
+    let two = &json(&output)[1];
+    for (key, value) in [
+        ("state", "up"),
+        ("era", "legacy"),
+        ("revision", "2025-11-25"),
+        ("server", "peer 1"),
+    ] {
+        assert_eq!(two[key], value);
+    }
+    assert_eq!(two["lastKnown"], false);
+    assert_eq!(
+        two["resources"],
+        serde_json::json!([{
+            "uri": "two+doc:1", "resource": "doc:1", "name": "one", "title": "The first",
+            "mimeType": "text/plain",
+        }])
+    );
+    assert_eq!(two["resourceTemplates"][0]["template"], "doc:{n}");
+    assert_eq!(two["prompts"][0]["prompt"], "p");
+    assert_eq!(two["tools"][0]["name"], "two__t");
+    let output = desk.run(&["list", "--json", "--prompts"]);
+    assert!(json(&output)[0].get("tools").is_none());
+}
+
+#[test]
+fn what_a_backend_offered_before_it_went_away_is_marked() {
+    // It ends as soon as it is up; the other one takes longer than that.
+    let script = everything(modern_with(
+        r#"{"tools":{"listChanged":true},"resources":{}}"#,
+    ));
+    let dies = Peer::new(script.on("subscriptions/listen", [Step::Exit(3)]));
+    let slow = Peer::new(
+        legacy(&["t"]).on(
+            "tools/list",
+            [
+                vec![Step::Wait(1500)],
+                legacy(&["t"]).on["tools/list"][0].clone(),
+            ]
+            .concat(),
+        ),
+    );
+    let desk = Desk::new(&Setup::one("dies", &dies).backend("slow", &slow, "").yaml());
+    let output = desk.run(&["list"]);
+    exits(&output, 0);
+    for part in [
+        "dies  unavailable, as last known\n",
+        "dies__t",
+        "doc:1",
+        "slow__t",
+    ] {
+        assert!(out(&output).contains(part), "{}", out(&output));
+    }
+    assert!(err(&output).contains("dies"), "{}", err(&output));
+    let dies = &json(&desk.run(&["list", "--json"]))[0];
+    assert_eq!(dies["state"], "unavailable");
+    assert_eq!(dies["lastKnown"], true);
+    assert!(
+        dies["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.contains('3'))
+    );
+    assert_eq!(dies["tools"][0]["name"], "dies__t");
+}
+
 #[test]
 fn a_list_of_an_endpoint_asks_the_one_that_runs() {
-    let peer = Peer::new(legacy(&["t", "u"]));
+    let peer = Peer::new(everything(legacy_with(ALL)));
     let mux = Setup::one("b", &peer).serve();
     Client::legacy(&mux).tool("b__t");
     let desk = Desk::new("");
@@ -76,11 +219,15 @@ fn a_list_of_an_endpoint_asks_the_one_that_runs() {
         &format!("http://{}/mcp", mux.address()),
     ]);
     exits(&output, 0);
-    assert!(
-        out(&output).contains("b__t") && out(&output).contains("b__u"),
-        "{}",
-        out(&output)
-    );
+    for part in [
+        "b__t",
+        "b__p",
+        "doc:1",
+        "doc:{n}",
+        "modern 2026-07-28, mcpmux",
+    ] {
+        assert!(out(&output).contains(part), "{}", out(&output));
+    }
     assert_eq!(peer.starts(), 1, "it starts nothing of its own");
 }
 

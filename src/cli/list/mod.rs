@@ -1,4 +1,4 @@
-//! `mcpmux list`: the tools of all backends, or of a running endpoint.
+//! `mcpmux list`: what all backends offer, or what a running endpoint does.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -7,21 +7,25 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Value, json};
 use url::Url;
+
+mod entry;
+mod json;
+mod text;
 
 use super::{exit, quieter, start_log, survey};
 use crate::{
-    backend::State,
     config::{
         Auth, BackendName, BackendSettings, Config, ConnectRetry, EraSetting, HttpSettings, Listen,
         Namespace, SessionSetting, Transport,
     },
-    mux::{Mux, Shown},
+    mux::{Kind, Mux},
     systemd::LogOptions,
 };
+use entry::Entry;
+use text::Style;
 
-/// List the tools of all backends.
+/// List what all backends offer: tools, resources, resource templates, prompts.
 ///
 /// Starts every backend of the configuration by itself, asks it, and ends it.
 /// With --endpoint it asks a running server instead.
@@ -33,19 +37,36 @@ reached, 78 the configuration is wrong. Backends that fail are named on stderr.
 Examples:
   mcpmux list
   mcpmux list -d
+  mcpmux list --resources --prompts
   mcpmux list --json | jq -r '.backends[].tools[].name'
   mcpmux list --endpoint http://127.0.0.1:8080/mcp"
 )]
 pub(super) struct Args {
-    /// Show each tool's description
+    /// Show descriptions
     #[arg(short, long)]
     description: bool,
+    #[command(flatten)]
+    kinds: Kinds,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
     /// Ask the MCP endpoint at this URL
     #[arg(long, value_name = "URL")]
     endpoint: Option<Url>,
+}
+
+/// What is shown.
+#[derive(Debug, clap::Args)]
+struct Kinds {
+    /// Show tools; without any of these three, everything is shown
+    #[arg(long)]
+    tools: bool,
+    /// Show resources and resource templates
+    #[arg(long)]
+    resources: bool,
+    /// Show prompts
+    #[arg(long)]
+    prompts: bool,
 }
 
 /// How long an endpoint has to answer, and a backend to end.
@@ -108,13 +129,14 @@ fn of_endpoint(endpoint: &Url) -> Config {
 async fn list(args: &Args, config: &Config) -> ExitCode {
     let mux = Mux::start(config);
     let waited = survey::wait(&mux).await;
-    let shown = mux.shown(crate::mux::Kind::Tool);
+    let kinds = args.kinds.wanted();
+    let entries: Vec<Entry> = Entry::of(&mux, &kinds);
     let failed = survey::report_failures(&mux, args.endpoint.as_ref().map(Url::as_str));
-    let printed = if args.json {
-        print_json(&mux, &shown)
+    let printed = print(&if args.json {
+        json::document(&entries, &kinds)
     } else {
-        print_text(args, &mux, &shown)
-    };
+        text::list(&entries, args.description, Style::of_stdout())
+    });
     let nothing = failed == mux.backends().len() && failed > 0;
     mux.stop().await;
     match printed {
@@ -130,78 +152,38 @@ async fn list(args: &Args, config: &Config) -> ExitCode {
     }
 }
 
-fn print_text(args: &Args, mux: &Mux, shown: &[Shown]) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    let bold =
-        out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let width = shown
-        .iter()
-        .map(|tool| tool.name.chars().count())
-        .max()
-        .unwrap_or_default();
-    for backend in mux.backends() {
-        for tool in shown.iter().filter(|tool| tool.backend == backend.name()) {
-            let (on, off) = if bold {
-                ("\u{1b}[1m", "\u{1b}[0m")
-            } else {
-                ("", "")
-            };
-            if args.description {
-                let pad = width - tool.name.chars().count();
-                let line = tool
-                    .description
-                    .as_deref()
-                    .unwrap_or_default()
-                    .split_whitespace()
-                    .collect::<Vec<_>>()
-                    .join(" ");
-                writeln!(
-                    out,
-                    "{on}{}{off}{:pad$}  {}",
-                    tool.name,
-                    "",
-                    printable(&line)
-                )?;
-            } else {
-                writeln!(out, "{on}{}{off}", tool.name)?;
-            }
+impl Kinds {
+    /// What is to be shown.
+    fn wanted(&self) -> Vec<Kind> {
+        let all = !(self.tools || self.resources || self.prompts);
+        let wanted = |kind: &Kind| match kind {
+            Kind::Tool => all || self.tools,
+            Kind::Resource | Kind::Template => all || self.resources,
+            Kind::Prompt => all || self.prompts,
+        };
+        Kind::ALL.into_iter().filter(wanted).collect()
+    }
+}
+
+impl Style {
+    /// What suits stdout: as wide as its terminal and with emphasis, or plain
+    /// lines for a program.
+    fn of_stdout() -> Self {
+        let stdout = io::stdout();
+        if !stdout.is_terminal() {
+            return Self::default();
+        }
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let columns = rustix::termios::tcgetwinsize(&stdout).map_or(0, |size| size.ws_col);
+        Self {
+            width: Some(if columns == 0 { 80 } else { columns.into() }),
+            emphasis: !plain,
         }
     }
-    out.flush()
 }
 
-/// A description is written by a stranger: nothing in it may steer a terminal.
-fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
-}
-
-fn print_json(mux: &Mux, shown: &[Shown]) -> io::Result<()> {
-    let backends: Vec<Value> = mux
-        .backends()
-        .iter()
-        .map(|backend| {
-            let tools: Vec<_> = shown
-                .iter()
-                .filter(|tool| tool.backend == backend.name())
-                .map(|tool| json!({ "name": tool.name, "tool": tool.own, "description": tool.description }))
-                .collect();
-            let mut entry = json!({ "name": backend.name(), "tools": tools });
-            match backend.state() {
-                State::Up(connection) => {
-                    entry["state"] = "up".into();
-                    entry["era"] = connection.era().to_string().into();
-                    entry["revision"] = connection.revision.as_str().into();
-                    entry["server"] = connection.server.clone().into();
-                }
-                State::Starting | State::Down(_) => {
-                    entry["state"] = "unavailable".into();
-                    entry["reason"] = survey::reason(backend).as_deref().unwrap_or_default().into();
-                }
-            }
-            entry
-        })
-        .collect();
+fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{:#}", json!({ "backends": backends }))?;
+    out.write_all(text.as_bytes())?;
     out.flush()
 }
