@@ -46,23 +46,22 @@ pub(super) fn run(work: impl Future<Output = ExitCode>) -> ExitCode {
 /// Waits until every backend is up or has failed; `false` if Ctrl-C came first.
 pub(super) async fn wait(mux: &Mux) -> bool {
     tokio::select! {
-        () = all(mux) => true,
+        () = all(mux, io::stderr().is_terminal()) => true,
         _ = tokio::signal::ctrl_c() => false,
     }
 }
 
-async fn all(mux: &Mux) {
-    let terminal = io::stderr().is_terminal();
+/// Waits for all of them; on a terminal, a person is told for which one.
+async fn all(mux: &Mux, terminal: bool) {
     for backend in mux.backends() {
         let mut states = backend.watch();
         let settled = states.wait_for(|state| !matches!(state, State::Starting));
         tokio::pin!(settled);
-        if terminal && tokio::time::timeout(SILENCE, &mut settled).await.is_err() {
+        let patience = if terminal { SILENCE } else { Duration::MAX };
+        if tokio::time::timeout(patience, &mut settled).await.is_err() {
             eprint!("waiting for {} …\r", backend.name());
             let _ = settled.await;
             eprint!("\u{1b}[2K");
-        } else {
-            let _ = settled.await;
         }
     }
 }
@@ -87,4 +86,26 @@ pub(super) fn report_failures(mux: &Mux, name: Option<&str>) -> usize {
         }
     }
     failed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Environment;
+
+    #[tokio::test]
+    async fn on_a_terminal_the_wait_ends_as_well() {
+        let text = "
+backends:
+  - { name: a, transport: http, endpoint: '${NOT_SET}' }
+  - { name: b, transport: command, command: [/nonexistent] }
+";
+        let config = Config::parse(text, "m.yaml", &Environment::default()).unwrap();
+        for terminal in [true, false] {
+            let mux = Mux::start(&once(config.clone()));
+            all(&mux, terminal).await;
+            assert_eq!(report_failures(&mux, None), 2);
+            mux.stop().await;
+        }
+    }
 }
