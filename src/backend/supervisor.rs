@@ -234,7 +234,7 @@ impl Backend {
             let known = Inventory {
                 offers: Some(Arc::new(handshake.offers)),
                 instructions: handshake.instructions,
-                ..Inventory::default()
+                ..Inventory::clone(&self.inventory())
             };
             let revision = handshake.revision;
             let inventory = if self.client.is_none() {

@@ -32,7 +32,7 @@ mod survey;
     arg_required_else_help = true,
     after_help = "Examples:
   mcpmux serve                       serve what ./mcpmux.yaml or ~/.config/mcpmux/config.yaml says
-  mcpmux list -d                     the tools of all backends, with descriptions
+  mcpmux list -d                     what all backends offer, with descriptions
   mcpmux check                       is the configuration right?
   systemctl --user enable --now mcpmux.socket
   claude mcp add --transport http mcpmux http://127.0.0.1:8080/mcp"
@@ -70,7 +70,7 @@ struct Global {
 enum Verb {
     /// Serve clients until told to stop
     Serve(serve::Args),
-    /// List the tools of all backends
+    /// List what all backends offer
     List(list::Args),
     /// Check the configuration, or print its JSON Schema
     Check(check::CheckArgs),
