@@ -284,9 +284,9 @@ impl Wire {
             }
             let sent = if let Some(uri) = post {
                 headers.insert(header::CONTENT_TYPE, JSON);
-                let sending = self
-                    .client
-                    .send_to(uri.clone(), Method::POST, &headers, body.clone());
+                let sending =
+                    self.client
+                        .send_to(uri.clone(), Method::POST, &headers, body.clone());
                 sending.await
             } else {
                 headers.insert(header::ACCEPT, HeaderValue::from_static(sse::MEDIA_TYPE));
