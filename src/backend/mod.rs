@@ -98,6 +98,15 @@ impl Connection {
     pub(crate) fn era(&self) -> Era {
         self.revision.era()
     }
+
+    /// Asks something on mcpmux's own account; gives the result, JSON text.
+    pub(crate) async fn query(
+        &self,
+        method: &str,
+        params: serde_json::Value,
+    ) -> Result<String, BackendError> {
+        handshake::query(&self.link, self.revision, method, params).await
+    }
 }
 
 impl Backend {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use serde_json::json;
 
-use super::Caller;
+use super::{Caller, tasks::with_tasks};
 use crate::protocol::{
     Era, Kind, Message, RawObject, Revision, RpcError,
     error::{self, INTERNAL_ERROR, INVALID_PARAMS, RESOURCE_NOT_FOUND},
@@ -25,17 +25,38 @@ pub(super) enum MetaChange {
     Set(String),
 }
 
+impl MetaChange {
+    /// What is left, if anything was to be changed.
+    pub(super) fn into_text(self) -> Option<String> {
+        match self {
+            Self::Set(text) => Some(text),
+            Self::Keep | Self::Remove => None,
+        }
+    }
+}
+
 /// One crossing from a client to a backend.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bridge {
     client: Era,
     backend: Revision,
+    /// The backend may answer a legacy client with tasks, which are followed here.
+    follows: bool,
 }
 
 impl Bridge {
     /// From `client` to a backend that speaks `backend`.
     pub(super) fn new(client: Era, backend: Revision) -> Self {
-        Self { client, backend }
+        Self {
+            client,
+            backend,
+            follows: false,
+        }
+    }
+
+    /// The same; whether the backend may answer with tasks.
+    pub(super) fn following_tasks(self, follows: bool) -> Self {
+        Self { follows, ..self }
     }
 
     /// From a modern client to a legacy backend.
@@ -79,6 +100,11 @@ impl Bridge {
                 // What a client cannot be asked in this request it must not be.
                 let abilities = introduction.filter(|_| caller.voice.is_some());
                 let abilities = abilities.map_or("{}", |client| client.abilities.as_str());
+                let abilities = if self.follows {
+                    Cow::Owned(with_tasks(abilities))
+                } else {
+                    Cow::Borrowed(abilities)
+                };
                 let set = edit
                     .set(meta::PROTOCOL_VERSION, encode_str(self.backend.as_str()))
                     .and_then(|()| edit.set(meta::CLIENT_INFO, info))

@@ -12,6 +12,7 @@ use super::{
     instances::{Instances, Lease},
     params::{self, invalid},
     target::{Subject, Target},
+    tasks,
 };
 use crate::{
     backend::{Connection, Exchange},
@@ -88,7 +89,8 @@ impl Sending<'_> {
         let bad = |error: RawError| invalid(&error.to_string());
         let arguments = params.get("arguments").map_err(bad)?;
         check_headers(target, caller, arguments)?;
-        let bridge = Bridge::new(caller.era(), connection.revision);
+        let follows = connection.offers.extension(tasks::EXTENSION).is_some();
+        let bridge = Bridge::new(caller.era(), connection.revision).following_tasks(follows);
         let number = connection.link.next_id();
         let own_meta = params.get("_meta").map_err(bad)?;
         let new_meta = bridge.request_meta(own_meta, number, caller)?;
@@ -110,6 +112,10 @@ impl Sending<'_> {
             MetaChange::Keep => {}
             MetaChange::Remove => edit.remove_if(|key| key == "_meta"),
             MetaChange::Set(meta) => edit.set("_meta", meta).map_err(bad)?,
+        }
+        let tool = target.tool.as_ref().filter(|_| bridge.leaves_modern());
+        if tool.is_some_and(|tool| tasks::needs_task(&tool.definition)) {
+            edit.set("task", "{}").map_err(bad)?;
         }
         answer_inputs(&mut edit, bridge, self.inputs).map_err(bad)?;
         let payload = (!edit.is_empty()).then(|| edit.finish());
@@ -190,6 +196,19 @@ fn check_headers(
         }
     }
     Ok(())
+}
+
+/// The `Mcp-*` headers of a request that mcpmux makes for a client.
+pub(super) fn headers_of(connection: &Connection, method: &str, name: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if connection.era() == Era::Legacy {
+        return headers;
+    }
+    if let Ok(method) = HeaderValue::from_str(method) {
+        headers.insert(header::METHOD, method);
+    }
+    headers.insert(header::NAME, header::encode(name));
+    headers
 }
 
 /// The `Mcp-*` headers of the request, where its backend wants them.

@@ -32,6 +32,7 @@ mod relay;
 mod rounds;
 mod subscription;
 mod target;
+mod tasks;
 mod version;
 mod voice;
 mod watching;
@@ -53,6 +54,7 @@ use catalog::{Share, Taken};
 use instances::Instances;
 use parking::Parking;
 pub(crate) use target::named_by;
+use tasks::Tasks;
 use watching::Watching;
 
 /// How long after the start a list waits for backends that have neither come up
@@ -78,6 +80,8 @@ pub struct Mux {
     places: Arc<Semaphore>,
     /// Calls that wait for their clients' answers.
     parking: Parking,
+    /// Who began which task where.
+    tasks: Arc<Tasks>,
     /// Backends of which each client has its own.
     instances: Arc<Instances>,
     /// Backends end.
@@ -107,6 +111,7 @@ impl Mux {
             closing: CancellationToken::new(),
             places: Arc::new(Semaphore::new(MAX_CALLS)),
             parking: Parking::new(),
+            tasks: Arc::default(),
             instances: Instances::new(config.connect_retry, stopping.clone()),
             stopping,
             supervisors: Mutex::default(),
@@ -274,6 +279,7 @@ impl Mux {
             (method::SUBSCRIBE, Era::Legacy) => self.subscribe(caller, message),
             (method::UNSUBSCRIBE, Era::Legacy) => self.unsubscribe(&caller, &message),
             (method::PING, Era::Legacy) => Exchange::ready(Ok(Message::success(&id, "{}"))),
+            (method::TASKS_LIST, Era::Legacy) if self.has_tasks() => self.list_tasks(&caller, id),
             (relayed, _) if !method::is_own(relayed) => self.relay(caller, message),
             (own, era) => match lists::list(own) {
                 Some(list) => self.list(list, era, id, &message),

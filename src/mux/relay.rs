@@ -21,6 +21,7 @@ use super::{
     questions::{Asked, Purpose},
     rounds::Round,
     target::Target,
+    tasks::{Following, Tasks},
 };
 use crate::{
     backend::{BackendError, Exchange, Item},
@@ -57,6 +58,9 @@ pub(super) struct Relay {
     pub(super) again: bool,
     pub(super) round: Option<Round>,
     pub(super) rounds: u32,
+    tasks: Arc<Tasks>,
+    /// The task whose end the client waits for.
+    pub(super) following: Option<Following>,
     /// Messages for the client that go out before anything else.
     pub(super) out: VecDeque<Message>,
     _place: OwnedSemaphorePermit,
@@ -131,7 +135,7 @@ impl Mux {
         }
         let token = params::token(&params).map_err(refused)?;
         let targets = self
-            .targets(caller.era(), &request, &params)
+            .targets(&caller, &request, &params)
             .await
             .map_err(refused)?;
         let Some(target) = targets.front() else {
@@ -166,6 +170,8 @@ impl Mux {
             again: false,
             round: None,
             rounds: 0,
+            tasks: Arc::clone(&self.tasks),
+            following: None,
             out: VecDeque::new(),
             id: id.clone(),
             request: request.clone(),
@@ -244,6 +250,12 @@ impl Relay {
     /// Takes in the response of the backend.
     async fn responded(&mut self, response: Message) {
         let code = error::code_of(&response);
+        if self.following.is_some() {
+            if let Some(last) = self.followed(&response) {
+                self.finish(last);
+            }
+            return;
+        }
         if code == Some(HEADER_MISMATCH) && std::mem::take(&mut self.may_relist) {
             // The backend wants other headers than its list asked for.
             if self.relist().await {
@@ -264,6 +276,22 @@ impl Relay {
         if self.leg.bridge.leaves_legacy() && self.begin_round(&response).await {
             return;
         }
+        if self.begin_following(&response) {
+            return;
+        }
+        if let Some(target) = self.targets.front() {
+            let client = self
+                .caller
+                .introduction
+                .as_ref()
+                .map(|client| client.number);
+            self.tasks.note(&response, &target.backend, client);
+        }
+        self.finish(response);
+    }
+
+    /// The backend's last word, for the client.
+    fn finish(&mut self, response: Message) {
         let response = self.leg.bridge.response(self.backend(), response);
         self.end(&response);
     }
@@ -337,6 +365,11 @@ impl Relay {
             return introduction.abilities.clone();
         }
         params::introduction(&self.request).1
+    }
+
+    /// It is alive: its time begins anew.
+    pub(super) fn extend(&mut self) {
+        self.clock.extend();
     }
 
     /// A person may take the time that the longest call may take.

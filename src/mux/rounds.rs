@@ -15,6 +15,9 @@ const MAX: u32 = 32;
 const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// What is wrong with an `input_required` that asks for nothing that is known.
+const UNREADABLE: &str = "its inputRequests cannot be read";
+
 /// A round that waits for answers of the client.
 #[derive(Debug, Default)]
 pub(super) struct Round {
@@ -48,7 +51,11 @@ impl Relay {
             state: result.get("requestState").ok().flatten().map(str::to_owned),
             ..Round::default()
         });
-        if let Err(why) = self.put_all(&result) {
+        let requests = result.get("inputRequests").ok().flatten().unwrap_or("{}");
+        let put = RawObject::parse(requests)
+            .map_err(|_| UNREADABLE.to_owned())
+            .and_then(|requests| self.put_all(&requests));
+        if let Err(why) = put {
             self.give_up(why);
         } else if self.asked.is_empty() {
             // Nobody is asked: it only wants to be called again.
@@ -58,11 +65,8 @@ impl Relay {
         true
     }
 
-    /// Puts every one of the `inputRequests` to the client.
-    fn put_all(&mut self, result: &RawObject<'_>) -> Result<(), String> {
-        const UNREADABLE: &str = "its inputRequests cannot be read";
-        let requests = result.get("inputRequests").ok().flatten().unwrap_or("{}");
-        let requests = RawObject::parse(requests).map_err(|_| UNREADABLE)?;
+    /// Puts every one of these `inputRequests` to the client.
+    pub(super) fn put_all(&mut self, requests: &RawObject<'_>) -> Result<(), String> {
         for member in requests.members() {
             let request = RawObject::parse(member.value()).map_err(|_| UNREADABLE)?;
             let wanted = request.get_str("method").ok().flatten().ok_or(UNREADABLE)?;
@@ -116,6 +120,9 @@ impl Relay {
             return;
         };
         let inputs = round.inputs();
+        if self.following.is_some() {
+            return self.update_task(&inputs.responses);
+        }
         if let Err(error) = self.send(Some(&inputs)).await {
             self.end(&Message::failure(None, &error));
         }

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use serde_json::json;
 
-use super::{Catalog, Mux, params};
+use super::{Caller, Catalog, Mux, params, tasks::EXTENSION};
 use crate::{
     backend::{Backend, Tool},
     config::Namespace,
@@ -61,27 +61,28 @@ pub(crate) fn named_by(method: &str) -> Option<&'static str> {
 impl Mux {
     /// The backends that `request` may be for, the likeliest first; never none.
     /// Waits for backends that are still starting if there is none without them.
-    /// Error: there is none, in the words of `era`.
+    /// Error: there is none, in the words of the caller's era.
     pub(super) async fn targets(
         &self,
-        era: Era,
+        caller: &Caller,
         request: &Message,
         params: &RawObject<'_>,
     ) -> Result<VecDeque<Target>, RpcError> {
-        let found = self.known_targets(request, params)?;
+        let found = self.known_targets(caller, request, params)?;
         if !found.is_empty() {
             return Ok(found);
         }
         self.awaited(params).await?;
-        let found = self.known_targets(request, params)?;
+        let found = self.known_targets(caller, request, params)?;
         if found.is_empty() {
-            return Err(unknown(era, request, params));
+            return Err(unknown(caller.era(), request, params));
         }
         Ok(found)
     }
 
     fn known_targets(
         &self,
+        caller: &Caller,
         request: &Message,
         params: &RawObject<'_>,
     ) -> Result<VecDeque<Target>, RpcError> {
@@ -118,8 +119,40 @@ impl Mux {
                     .collect()
             }
             method::COMPLETE => completed(&catalog, params)?.into_iter().collect(),
+            method::TASKS_GET
+            | method::TASKS_RESULT
+            | method::TASKS_UPDATE
+            | method::TASKS_CANCEL => self.runs(caller, params)?.into_iter().collect(),
             _ => self.sole_target(method, params).into_iter().collect(),
         })
+    }
+
+    /// Where the task runs that `params` name. One that is not remembered is its
+    /// whose that is the only one with tasks; one of another client is unknown.
+    fn runs(&self, caller: &Caller, params: &RawObject<'_>) -> Result<Option<Target>, RpcError> {
+        let id = params::text(params, "taskId")?;
+        let client = caller.introduction.as_ref().map(|client| client.number);
+        let backend = match self.tasks.owner(&id) {
+            Some(owner) if owner.client == client => owner.backend,
+            Some(_) => return Ok(None),
+            None => {
+                let mut with_tasks = self.backends().iter().filter(|backend| has_tasks(backend));
+                match (with_tasks.next(), with_tasks.next(), self.backends()) {
+                    (Some(only), None, _) | (None, _, [only]) => Arc::clone(only),
+                    _ => return Ok(None),
+                }
+            }
+        };
+        Ok(Some(Target {
+            backend,
+            subject: Subject::Named("taskId", id),
+            tool: None,
+        }))
+    }
+
+    /// Whether any backend has tasks as 2025-11-25 knows them.
+    pub(super) fn has_tasks(&self) -> bool {
+        self.backends().iter().any(has_tasks)
     }
 
     /// Whom a request is for that names nothing of the catalog: the only backend
@@ -199,6 +232,12 @@ fn completed(catalog: &Catalog, params: &RawObject<'_>) -> Result<Option<Target>
     }))
 }
 
+fn has_tasks(backend: &Arc<Backend>) -> bool {
+    let inventory = backend.inventory();
+    let offers = inventory.offers.as_deref();
+    offers.is_some_and(|offers| offers.tasks.is_some() || offers.extension(EXTENSION).is_some())
+}
+
 fn unknown(era: Era, request: &Message, params: &RawObject<'_>) -> RpcError {
     let method = request.method().unwrap_or_default();
     let name = |key| params::text(params, key).unwrap_or_default();
@@ -206,6 +245,9 @@ fn unknown(era: Era, request: &Message, params: &RawObject<'_>) -> RpcError {
     match method {
         method::TOOLS_CALL => unknown(&format!("tool: {}", name("name"))),
         method::PROMPTS_GET => unknown(&format!("prompt: {}", name("name"))),
+        method::TASKS_GET | method::TASKS_RESULT | method::TASKS_UPDATE | method::TASKS_CANCEL => {
+            unknown(&format!("task: {}", name("taskId")))
+        }
         method::COMPLETE => unknown("prompt or resource template to complete"),
         method::RESOURCES_READ => {
             let code = match era {

@@ -49,6 +49,10 @@ pub const TASKS_GET: &str = "tasks/get";
 pub const TASKS_UPDATE: &str = "tasks/update";
 /// Cancels a task of the extension.
 pub const TASKS_CANCEL: &str = "tasks/cancel";
+/// Waits for the result of a task, in 2025-11-25.
+pub const TASKS_RESULT: &str = "tasks/result";
+/// Lists tasks, in 2025-11-25.
+pub const TASKS_LIST: &str = "tasks/list";
 /// Sets the lowest level of log messages that a legacy client wants.
 pub const SET_LEVEL: &str = "logging/setLevel";
 /// A server asks a client's user for input.

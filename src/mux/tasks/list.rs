@@ -1,0 +1,42 @@
+//! `tasks/list`: the tasks that the asking client has begun, as their backends
+//! describe them now.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::{
+    backend::{BackendError, Exchange},
+    mux::{Caller, Mux},
+    protocol::{Id, Message, RpcError, method},
+};
+
+/// The most tasks that one list names, the newest.
+const MAX: usize = 100;
+
+impl Mux {
+    /// Answers `tasks/list` of a legacy client. What others have begun on a
+    /// shared backend is not its business.
+    pub(in crate::mux) fn list_tasks(self: &Arc<Self>, caller: &Caller, id: Id) -> Exchange {
+        let Some(client) = caller.introduction.as_ref().map(|client| client.number) else {
+            let error = RpcError::method_not_found(method::TASKS_LIST);
+            return Exchange::ready(Ok(Message::failure(Some(&id), &error)));
+        };
+        let mux = Arc::clone(self);
+        Exchange::new(async_stream::stream! {
+            let own = mux.tasks.of(client);
+            let mut described = Vec::new();
+            for (task, backend) in own.iter().rev().take(MAX).rev() {
+                let Some(connection) = backend.connected() else { continue };
+                let asked = connection.query(method::TASKS_GET, json!({ "taskId": task })).await;
+                match asked {
+                    Ok(now) => described.push(now),
+                    Err(BackendError::Refused { .. }) => mux.tasks.forget(task),
+                    Err(_) => {}
+                }
+            }
+            let list = format!("{{\"tasks\":[{}]}}", described.join(","));
+            yield Ok(Message::success(&id, &list));
+        })
+    }
+}
