@@ -41,8 +41,10 @@ impl Account {
         let shared = Arc::clone(&account);
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let own = stream.try_clone().expect("a socket can be cloned");
+                let mut own = stream.try_clone().expect("a socket can be cloned");
                 let mut told = shared.told.lock().unwrap_or_else(PoisonError::into_inner);
+                // From now on it hears every order; before, it does nothing.
+                _ = own.write_all(b"\n");
                 let number = told.processes.len();
                 told.processes.push(Process {
                     stream: own,

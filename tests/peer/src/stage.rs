@@ -4,7 +4,7 @@
 use std::{
     collections::{HashMap, HashSet},
     fs,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process,
@@ -41,7 +41,10 @@ impl Stage {
     pub fn set(dir: &Path) -> Arc<Self> {
         let script = fs::read(dir.join("script.json")).expect("the script can be read");
         let script = serde_json::from_slice(&script).expect("the script can be understood");
-        let harness = UnixStream::connect(dir.join("harness")).expect("the harness listens");
+        let mut harness = UnixStream::connect(dir.join("harness")).expect("the harness listens");
+        // An order that was given before the harness knew of this process would
+        // not reach it: nothing is done until it says so.
+        _ = harness.read(&mut [0]);
         Arc::new(Self {
             dir: dir.to_owned(),
             harness: Mutex::new(harness),

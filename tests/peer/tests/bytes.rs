@@ -28,7 +28,9 @@ impl Scene {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let events = BufReader::new(listener.accept().unwrap().0);
+        let mut harness = listener.accept().unwrap().0;
+        harness.write_all(b"\n").unwrap();
+        let events = BufReader::new(harness);
         let mut scene = Self { child, events, dir };
         assert!(scene.event().starts_with(r#"{"start":"#));
         scene
