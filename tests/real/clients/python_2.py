@@ -9,11 +9,22 @@ from mcp import Client, MCPError, StdioServerParameters
 from session import run
 
 
+async def unused(*_):
+    raise NotImplementedError
+
+
 @asynccontextmanager
 async def open_session(plan):
     connect = plan["connect"]
     server = connect["url"] if "url" in connect else StdioServerParameters(**connect)
-    async with Client(server, mode=plan.get("negotiate", "auto")) as client:
+    # All that mcpmux relays: a server may offer more to who can do more.
+    async with Client(
+        server,
+        mode=plan.get("negotiate", "auto"),
+        sampling_callback=unused,
+        elicitation_callback=unused,
+        list_roots_callback=unused,
+    ) as client:
         info = client.server_info
         yield (
             client,

@@ -12,7 +12,11 @@ await run(async ({ connect }, onToolsChanged) => {
         : new StdioClientTransport(connect);
     const client = new Client(
         { name: 'real-typescript-1', version: '1' },
-        { listChanged: { tools: { onChanged: onToolsChanged } } }
+        {
+            // All that mcpmux relays: a server may offer more to who can do more.
+            capabilities: { roots: {}, sampling: { context: {}, tools: {} }, elicitation: { form: {}, url: {} } },
+            listChanged: { tools: { onChanged: onToolsChanged } }
+        }
     );
     let protocol;
     // The SDK tells the transport alone which version was agreed on; stdio has no such method.

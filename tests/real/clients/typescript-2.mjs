@@ -13,6 +13,8 @@ await run(async ({ connect, negotiate = 'legacy' }, onToolsChanged) => {
     const client = new Client(
         { name: 'real-typescript-2', version: '1' },
         {
+            // All that mcpmux relays: a server may offer more to who can do more.
+            capabilities: { roots: {}, sampling: { context: {}, tools: {} }, elicitation: { form: {}, url: {} } },
             versionNegotiation: { mode: negotiate },
             listChanged: { tools: { onChanged: onToolsChanged } }
         }
