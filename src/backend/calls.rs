@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::mailbox::Mailbox;
+use super::{Introduction, mailbox::Mailbox};
 use crate::protocol::{Id, Message, RawObject};
 
 /// Open requests of a backend that are kept track of; a backend that asks
@@ -17,8 +17,9 @@ const MAX_ASKED: usize = 1024;
 /// The open calls of one link by their ids.
 #[derive(Debug)]
 pub(super) struct Calls {
-    /// All are of one client, so that it does not matter to whom a message goes.
-    one_client: bool,
+    /// Whose they all are, if they are of one client: then it does not matter
+    /// to which of them a message goes.
+    whose: Option<Arc<Introduction>>,
     table: Mutex<Table>,
 }
 
@@ -32,12 +33,17 @@ struct Table {
 }
 
 impl Calls {
-    /// None yet; `one_client` if all will be of one.
-    pub(super) fn new(one_client: bool) -> Self {
+    /// None yet; all will be of one client if it is given.
+    pub(super) fn new(whose: Option<Arc<Introduction>>) -> Self {
         Self {
-            one_client,
+            whose,
             table: Mutex::default(),
         }
+    }
+
+    /// The client whose calls all are, if they are of one.
+    pub(super) fn whose(&self) -> Option<&Arc<Introduction>> {
+        self.whose.as_ref()
     }
 
     /// Opens a call; `for_client` unless mcpmux makes it on its own account.
@@ -80,7 +86,7 @@ impl Calls {
     }
 
     fn find<'t>(&self, table: &'t Table) -> Option<(u64, &'t Arc<Mailbox>)> {
-        if table.of_clients == 0 || (table.of_clients > 1 && !self.one_client) {
+        if table.of_clients == 0 || (table.of_clients > 1 && self.whose.is_none()) {
             return None;
         }
         let mut newest = table.open.iter().rev();
@@ -124,8 +130,10 @@ impl Calls {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use tokio_util::sync::CancellationToken;
 
     use super::*;
+    use crate::protocol::Abilities;
 
     fn request() -> Message {
         let text = br#"{"jsonrpc":"2.0","id":"e1","method":"elicitation/create","params":{}}"#;
@@ -134,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_request_belongs_to_the_one_call_of_a_client() {
-        let calls = Calls::new(false);
+        let calls = Calls::new(None);
         let _own = calls.enter(1, false);
         assert!(calls.ask(&request()).unwrap_err().starts_with("no call"));
         let _first = calls.enter(2, true);
@@ -148,7 +156,9 @@ mod tests {
 
     #[test]
     fn of_one_client_the_newest_call_is_asked() {
-        let calls = Calls::new(true);
+        let gone = CancellationToken::new();
+        let client = Introduction::new(None, Abilities::new(None), gone);
+        let calls = Calls::new(Some(Arc::new(client)));
         assert!(calls.ask(&request()).is_err());
         let _first = calls.enter(1, true);
         let second = calls.enter(2, true);
@@ -158,7 +168,7 @@ mod tests {
 
     #[test]
     fn what_is_taken_back_finds_the_call_that_was_asked() {
-        let calls = Calls::new(false);
+        let calls = Calls::new(None);
         let asked = calls.enter(2, true);
         calls.ask(&request()).unwrap();
         calls.enter(3, true);

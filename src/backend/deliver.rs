@@ -1,8 +1,10 @@
 //! What becomes of a message that comes on a stream which many calls share.
 
+use std::sync::Arc;
+
 use tracing::{debug, warn};
 
-use super::{calls::Calls, unasked};
+use super::{Introduction, calls::Calls, ear::is_unasked, unasked};
 use crate::protocol::{Id, Kind, Message, meta, method};
 
 /// What is left to do with a message once the calls have got what is theirs.
@@ -14,6 +16,8 @@ pub(super) enum Rest {
     Unasked(Message),
     /// It is a request, and this is to be answered.
     Answer(Message),
+    /// It is a request that belongs to no call, for the client whose all are.
+    Ask(Arc<Introduction>, Message),
 }
 
 impl Calls {
@@ -36,29 +40,37 @@ impl Calls {
                     method::PROGRESS => meta::progress_id(&message).and_then(|id| self.get(id)),
                     method::LOG_MESSAGE => self.only().ok(),
                     method::CANCELLED => self.taking_back(&message),
-                    _ => match meta::subscription_id(&message) {
-                        Some(id) => self.get(id),
-                        None => return Rest::Unasked(message),
+                    _ => match (meta::subscription_id(&message), self.whose()) {
+                        (Some(id), _) => self.get(id),
+                        (None, Some(_)) if !is_unasked(&message) => None,
+                        (None, _) => return Rest::Unasked(message),
                     },
                 };
-                match owner {
-                    Some(mailbox) if !mailbox.notify(message) => warn!(
-                        backend,
-                        "a client reads too slowly, notifications to it are dropped"
-                    ),
-                    Some(_) => {}
-                    None => debug!(backend, "a notification that belongs to no call"),
+                let progress = method.as_ref() == method::PROGRESS;
+                match (owner, self.whose()) {
+                    (Some(mailbox), _) => {
+                        if !mailbox.notify(message) {
+                            warn!(
+                                backend,
+                                "a client reads too slowly, notifications to it are dropped"
+                            );
+                        }
+                    }
+                    (None, Some(client)) if !progress => client.tell(&message),
+                    (None, _) => debug!(backend, "a notification that belongs to no call"),
                 }
             }
             Kind::Request { .. } => {
-                let answer = unasked::answer(&message).or_else(|| {
-                    let why = self.ask(&message).err()?;
+                if let Some(answer) = unasked::answer(&message) {
+                    return Rest::Answer(answer);
+                }
+                if let Err(why) = self.ask(&message) {
+                    if let Some(client) = self.whose() {
+                        return Rest::Ask(Arc::clone(client), message);
+                    }
                     let asked = message.method().unwrap_or_default();
                     debug!(backend, "{asked} is refused: {why}");
-                    Some(unasked::refuse(&message, why))
-                });
-                if let Some(answer) = answer {
-                    return Rest::Answer(answer);
+                    return Rest::Answer(unasked::refuse(&message, why));
                 }
             }
         }

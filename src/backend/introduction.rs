@@ -1,11 +1,31 @@
 //! A client as backends get to know it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    fmt,
+    sync::{
+        OnceLock, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use serde_json::{Value, json, value::RawValue};
 use tokio_util::sync::CancellationToken;
 
-use crate::protocol::{Abilities, Revision, meta};
+use super::unasked;
+use crate::protocol::{Abilities, Message, Revision, meta};
+
+/// The way to a client outside of its calls: the stream of its session.
+pub(crate) trait Aside: fmt::Debug + Send + Sync {
+    /// Tells it something.
+    fn tell(&self, notification: &Message);
+
+    /// Asks it something; its response, or why there is none, is given to
+    /// `answer` and carries the request's own id.
+    fn ask(&self, request: &Message, answer: Answer);
+}
+
+/// What takes a client's response to its backend.
+pub(crate) type Answer = Box<dyn FnOnce(Message) + Send>;
 
 /// What a client says of itself, and how long it stays.
 #[derive(Debug)]
@@ -18,6 +38,7 @@ pub struct Introduction {
     pub(crate) abilities: Abilities,
     /// The client has gone.
     pub(crate) gone: CancellationToken,
+    aside: OnceLock<Weak<dyn Aside>>,
 }
 
 impl Introduction {
@@ -33,6 +54,32 @@ impl Introduction {
             info,
             abilities,
             gone,
+            aside: OnceLock::new(),
+        }
+    }
+
+    /// The client can be reached outside of its calls by `aside`.
+    pub(crate) fn reached_by(&self, aside: Weak<dyn Aside>) {
+        // It has one session, whose stream this is.
+        let _ = self.aside.set(aside);
+    }
+
+    /// Tells the client something outside of its calls, if it can be reached.
+    pub(super) fn tell(&self, notification: &Message) {
+        if let Some(aside) = self.aside.get().and_then(Weak::upgrade) {
+            aside.tell(notification);
+        }
+    }
+
+    /// Asks the client something outside of its calls; one that cannot be asked
+    /// is answered for.
+    pub(super) fn ask_or_refuse(&self, request: &Message, answer: Answer) {
+        let refused = |why| unasked::refuse(request, why);
+        match self.aside.get().and_then(Weak::upgrade) {
+            Some(aside) => aside.ask(request, answer),
+            None => answer(refused(
+                "no call is in flight, and the client has no session",
+            )),
         }
     }
 

@@ -86,7 +86,7 @@ impl Link {
                 max_message,
                 unasked,
                 keepers,
-                whose.is_some(),
+                whose.cloned(),
             )
             .map(Self::Command),
             Way::Http(settings, credential, client) => HttpLink::new(
@@ -106,7 +106,7 @@ impl Link {
                 credential.clone(),
                 max_message,
                 unasked,
-                whose.is_some(),
+                whose.cloned(),
             )
             .map(Self::Sse),
         }

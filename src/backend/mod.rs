@@ -29,7 +29,7 @@ mod offers;
 mod state;
 mod subscribe;
 mod supervisor;
-mod unasked;
+pub(crate) mod unasked;
 mod unit;
 mod wish;
 
@@ -39,6 +39,7 @@ use ear::{Ear, Told};
 pub use error::BackendError;
 pub use exchange::{Exchange, Item};
 pub use introduction::Introduction;
+pub(crate) use introduction::{Answer, Aside};
 pub(crate) use inventory::{Definition, Inventory, Lists, Tool};
 use level::Lowest;
 pub(crate) use link::Link;

@@ -130,7 +130,7 @@ pub(super) fn notified(mux: &Mux, session: &Session, message: &Message) {
 }
 
 /// What a client that sends `initialize` gets: a session and the result.
-pub(super) fn open(mux: &Mux, message: &Message) -> Result<(Session, Message), RpcError> {
+pub(super) fn open(mux: &Mux, message: &Message) -> Result<(Arc<Session>, Message), RpcError> {
     let wanted: Wanted = message
         .payload()
         .ok_or("\"params\" is missing".to_owned())

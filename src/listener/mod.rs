@@ -9,6 +9,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
+mod aside;
 mod batch;
 mod body;
 mod connection;

@@ -70,7 +70,6 @@ pub(super) struct Reader {
 
 impl Outbox {
     /// Puts in a message.
-    #[allow(dead_code, reason = "requests of servers come this way")]
     pub(super) fn push(&self, message: &Message) {
         self.put(message.bytes().clone(), None);
     }

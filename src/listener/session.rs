@@ -64,10 +64,10 @@ impl Session {
         abilities: Abilities,
         seen: Versions,
         watcher: Watcher,
-    ) -> Self {
+    ) -> Arc<Self> {
         let ended = CancellationToken::new();
         let introduction = Introduction::new(info, abilities, ended.clone());
-        Self {
+        let session = Arc::new(Self {
             revision,
             introduction: Arc::new(introduction),
             voice: Arc::default(),
@@ -79,7 +79,10 @@ impl Session {
             watcher,
             calls: Mutex::default(),
             ended,
-        }
+        });
+        let aside: Weak<Self> = Arc::downgrade(&session);
+        session.introduction.reached_by(aside);
+        session
     }
 
     /// The lists that the client was last told of.
@@ -98,7 +101,6 @@ impl Session {
     }
 
     /// What goes to the client outside of its calls.
-    #[allow(dead_code, reason = "requests of servers come this way")]
     pub(super) fn outbox(&self) -> &Outbox {
         &self.outbox
     }
@@ -229,7 +231,7 @@ impl Sessions {
     }
 
     /// Keeps `session`; gives its id: 128 random bits, in hex.
-    pub(super) fn open(&self, session: Session) -> Result<String, getrandom::Error> {
+    pub(super) fn open(&self, session: Arc<Session>) -> Result<String, getrandom::Error> {
         let mut random = [0_u8; 16];
         getrandom::fill(&mut random)?;
         let mut id = String::with_capacity(32);
@@ -252,7 +254,7 @@ impl Sessions {
                 session.end();
             }
         }
-        table.insert(id.clone(), Arc::new(session));
+        table.insert(id.clone(), session);
         Ok(id)
     }
 
@@ -320,7 +322,7 @@ fn is_forgotten(session: &Session, now: u64) -> bool {
 mod tests {
     use super::*;
 
-    fn session() -> Session {
+    fn session() -> Arc<Session> {
         let abilities = Abilities::new(None);
         Session::new(
             Revision::NEWEST_LEGACY,

@@ -180,7 +180,7 @@ impl Client {
                     .legacy
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
-                    .replace(Arc::new(session));
+                    .replace(session);
                 if let Some(before) = before {
                     before.end();
                 }

@@ -262,10 +262,19 @@ impl Mux {
         self.settled.store(true, Ordering::Relaxed);
     }
 
-    /// Passes on a notification of a legacy client to the backends that are its
-    /// own, and to the only one there is; others cannot tell whose it is.
+    /// Passes on a notification of a legacy client: to the backends that are its
+    /// own; one of an extension to the only backend there is as well. Others
+    /// could not tell whose it is.
     pub(crate) fn tell(&self, client: &Introduction, notification: &Message) {
         self.instances.tell(client, notification);
+        let method = notification.method().unwrap_or_default();
+        let ([only], false) = (&*self.backends, method::is_own_notification(method)) else {
+            return;
+        };
+        if let Some(connection) = only.connected() {
+            let notification = notification.clone();
+            tokio::spawn(async move { connection.link.send(&notification).await });
+        }
     }
 
     /// Answers the request `message` of `caller`.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    future::poll_fn,
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -26,7 +27,7 @@ pub struct Voice {
 
 /// A request that the client is being asked; dropped, its answer is of no use.
 #[derive(Debug)]
-pub(super) struct Question {
+pub(crate) struct Question {
     voice: Arc<Voice>,
     number: u64,
     answer: oneshot::Receiver<Message>,
@@ -34,7 +35,7 @@ pub(super) struct Question {
 
 impl Voice {
     /// Opens a question; `None` if the client is being asked too much already.
-    pub(super) fn ask(self: &Arc<Self>) -> Option<Question> {
+    pub(crate) fn ask(self: &Arc<Self>) -> Option<Question> {
         let (sender, answer) = oneshot::channel();
         let mut open = self.open();
         if open.len() >= MAX {
@@ -63,8 +64,13 @@ impl Voice {
 
 impl Question {
     /// The id under which the client is asked.
-    pub(super) fn id(&self) -> Id {
+    pub(crate) fn id(&self) -> Id {
         Id::from(self.number)
+    }
+
+    /// Waits for the client's response; `None` if there never will be one.
+    pub(crate) async fn answer(mut self) -> Option<Message> {
+        poll_fn(|cx| self.poll_answer(cx)).await
     }
 
     /// The client's response; `None` if there never will be one.

@@ -88,3 +88,16 @@ pub fn is_own(method: &str) -> bool {
             | ROOTS_LIST
     )
 }
+
+/// Whether `method` is a client's notification that the specification gives a
+/// meaning. All else may be an extension's.
+pub fn is_own_notification(method: &str) -> bool {
+    matches!(
+        method,
+        INITIALIZED
+            | CANCELLED
+            | PROGRESS
+            | "notifications/roots/list_changed"
+            | "notifications/tasks/status"
+    )
+}

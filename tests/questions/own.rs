@@ -92,3 +92,53 @@ fn over_http_each_client_has_a_session() {
         assert_eq!(used.as_deref(), Some(session));
     }
 }
+
+#[test]
+fn what_is_asked_outside_of_any_call_reaches_the_client_on_the_stream_of_its_session() {
+    let roots = r#"{"jsonrpc":"2.0","id":"r1","method":"roots/list"}"#;
+    let log = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1.0}}"#;
+    let script = asking().tool("wait", [done()]).on(
+        "notifications/initialized",
+        [Step::Send(roots.to_owned()), Step::Send(log.to_owned())],
+    );
+    for peer in [
+        Peer::new(script.clone()),
+        Peer::http(script.clone().on("notifications/initialized", []).on(
+            "GET",
+            [
+                Step::Sse(Vec::new()),
+                Step::Send(roots.to_owned()),
+                Step::Send(log.to_owned()),
+                Step::Relay,
+            ],
+        )),
+    ] {
+        let mux = serve(&peer);
+        let client = able_legacy(&mux);
+        let mut stream = client.listen();
+        client.call("b__wait", None).result();
+        let asked = eventually("a question", || {
+            stream.event().filter(|event| event.contains("roots/list"))
+        });
+        let own = at(&asked, &["id"]);
+        client.notify(&format!(
+            r#"{{"jsonrpc":"2.0","id":{own},"result":{{"roots":[{{"uri":"file:///\u0061"}}]}}}}"#
+        ));
+        let answered = peer.wait("the answer", |events| {
+            let messages = events.iter().filter_map(|event| match event {
+                super::support::Event::Message(message) => Some(message.clone()),
+                super::support::Event::Request(request) => Some(request.body.clone()),
+                _ => None,
+            });
+            let mut answers =
+                messages.filter(|m| m.contains(r#""id":"r1""#) && m.contains(r#""result""#));
+            answers.next()
+        });
+        assert_eq!(
+            at(&answered, &["result"]),
+            r#"{"roots":[{"uri":"file:///\u0061"}]}"#
+        );
+        let told = eventually("a log message", || stream.event());
+        assert_eq!(told, log);
+    }
+}

@@ -8,7 +8,7 @@ use std::{
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{BackendError, Ear};
+use super::{BackendError, Ear, Introduction};
 use crate::config::CommandSettings;
 use process::Process;
 
@@ -32,7 +32,8 @@ pub(crate) struct CommandLink {
 }
 
 impl CommandLink {
-    /// Launches the command, for `one_client` or for all. `unasked` gets what the server says unasked;
+    /// Launches the command, for one client if it is `whose`. `unasked` gets what
+    /// the server says unasked;
     /// among `keepers` is the task that ends the process.
     pub(super) fn launch(
         backend: Arc<str>,
@@ -40,10 +41,10 @@ impl CommandLink {
         max_message: usize,
         unasked: Ear,
         keepers: &TaskTracker,
-        one_client: bool,
+        whose: Option<Arc<Introduction>>,
     ) -> Result<Self, BackendError> {
         let (process, stdin, stdout) = Process::launch(Arc::clone(&backend), settings)?;
-        let pipe = Pipe::open(backend, stdin, stdout, max_message, unasked, one_client);
+        let pipe = Pipe::open(backend, stdin, stdout, max_message, unasked, whose);
         let stop = CancellationToken::new();
         let keeper = keepers.spawn(keep(process, Arc::clone(&pipe), stop.clone()));
         Ok(Self {

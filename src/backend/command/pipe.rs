@@ -17,8 +17,8 @@ use tracing::{debug, warn};
 use super::{LAST_WORDS, process::printable};
 use crate::{
     backend::{
-        BackendError, CancelReason, Ear, Exchange, Size, Unasked, calls::Calls, deliver::Rest,
-        mailbox::Mailbox,
+        BackendError, CancelReason, Ear, Exchange, Introduction, Size, Unasked, calls::Calls,
+        deliver::Rest, mailbox::Mailbox,
     },
     protocol::{
         Message,
@@ -58,13 +58,13 @@ impl Pipe {
         stdout: impl AsyncRead + Unpin + Send + 'static,
         max_message: usize,
         unasked: Ear,
-        one_client: bool,
+        whose: Option<Arc<Introduction>>,
     ) -> Arc<Self> {
         let (outbox, inbox) = mpsc::channel(OUTBOX);
         let pipe = Arc::new(Self {
             backend,
             outbox,
-            calls: Calls::new(one_client),
+            calls: Calls::new(whose),
             next_id: AtomicU64::new(1),
             drained: CancellationToken::new(),
             closed: CancellationToken::new(),
@@ -160,6 +160,13 @@ impl Pipe {
                 if self.outbox.try_send(one_line(answer.bytes())).is_err() {
                     warn!(backend = %self.backend, "no room to answer a request of the server");
                 }
+            }
+            Rest::Ask(client, request) => {
+                let outbox = self.outbox.clone();
+                let answer = Box::new(move |answer: Message| {
+                    let _ = outbox.try_send(one_line(answer.bytes()));
+                });
+                client.ask_or_refuse(&request, answer);
             }
         }
     }

@@ -103,7 +103,7 @@ impl HttpLink {
             mode: ArcSwap::default(),
             max_message,
             next_id: AtomicU64::new(1),
-            calls: Calls::new(whose.is_some()),
+            calls: Calls::new(whose.clone()),
             whose,
             renewing: Mutex::default(),
             unasked,

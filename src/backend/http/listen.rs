@@ -14,8 +14,8 @@ use super::{
     link::HttpLink,
 };
 use crate::{
-    backend::{BackendError, Unasked, unasked},
-    protocol::{Kind, Message, meta, method, sse},
+    backend::{BackendError, Unasked, deliver::Rest},
+    protocol::{Kind, Message, sse},
 };
 
 /// The pause before a stream is opened again, doubled while it keeps ending
@@ -88,33 +88,27 @@ impl HttpLink {
     }
 }
 
-/// A request that came on the stream of what belongs to no request: it goes to
-/// the one call in flight, or is refused.
-fn asked(link: &Arc<HttpLink>, request: &Message) {
-    let answer = unasked::answer(request)
-        .or_else(|| Some(unasked::refuse(request, link.calls.ask(request).err()?)));
-    if let Some(answer) = answer {
-        // In a task of its own: a server slow to take it must not keep the
-        // stream from being read.
-        let link = Arc::clone(link);
-        tokio::spawn(async move { timeout(PATIENCE, link.send(&answer)).await });
+/// Hands on what came on the stream of what belongs to no request.
+async fn deliver(link: &Arc<HttpLink>, message: Message) {
+    match link.calls.deliver(&link.backend, message) {
+        Rest::Nothing => {}
+        Rest::Unasked(notification) => {
+            link.unasked.send(Unasked::Notification(notification)).await;
+        }
+        Rest::Answer(answer) => answer_aside(Arc::clone(link), answer),
+        Rest::Ask(client, request) => {
+            let link = Arc::clone(link);
+            let answer = Box::new(move |answer| answer_aside(link, answer));
+            client.ask_or_refuse(&request, answer);
+        }
     }
 }
 
-/// A notification that came on that stream.
-async fn told(link: &Arc<HttpLink>, message: Message) {
-    let call = match message.method() {
-        Some(method::LOG_MESSAGE) => link.calls.only().ok(),
-        Some(method::CANCELLED) => link.calls.taking_back(&message),
-        Some(method::PROGRESS) => meta::progress_id(&message).and_then(|id| link.calls.get(id)),
-        _ => {
-            link.unasked.send(Unasked::Notification(message)).await;
-            return;
-        }
-    };
-    let heard = call.map(|call| call.notify(message));
-    if heard.is_none() {
-        debug!(backend = %link.backend, "a notification that belongs to no call");
+/// Sends an answer in a task of its own: a server slow to take it must not keep
+/// the stream from being read.
+fn answer_aside(link: Arc<HttpLink>, answer: Message) {
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(async move { timeout(PATIENCE, link.send(&answer)).await });
     }
 }
 
@@ -165,9 +159,8 @@ async fn follow(
             Ok(Some(message)) => {
                 useful = true;
                 match message.kind() {
-                    Kind::Request { .. } => asked(link, &message),
-                    Kind::Notification { .. } => told(link, message).await,
                     Kind::Response { .. } => {}
+                    _ => deliver(link, message).await,
                 }
             }
             Ok(None) => {

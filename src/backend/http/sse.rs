@@ -25,8 +25,8 @@ use super::{
 };
 use crate::{
     backend::{
-        BackendError, CancelReason, Ear, Exchange, Unasked, calls::Calls, deliver::Rest,
-        mailbox::Mailbox,
+        BackendError, CancelReason, Ear, Exchange, Introduction, Unasked, calls::Calls,
+        deliver::Rest, mailbox::Mailbox,
     },
     config::HttpSettings,
     credential::Credential,
@@ -70,7 +70,7 @@ struct Wire {
 
 impl SseLink {
     /// Starts to open the stream; what is sent waits for that. `unasked` gets
-    /// what belongs to no call; `one_client` if all calls will be of one.
+    /// what belongs to no call; `whose` calls all will be, if of one client.
     pub(crate) fn open(
         backend: Arc<str>,
         client: Arc<Client>,
@@ -78,7 +78,7 @@ impl SseLink {
         credential: Credential,
         max_message: usize,
         unasked: Ear,
-        one_client: bool,
+        whose: Option<Arc<Introduction>>,
     ) -> Result<Self, BackendError> {
         let mut headers = static_headers(settings)?;
         headers.insert(header::USER_AGENT, USER_AGENT);
@@ -88,7 +88,7 @@ impl SseLink {
             headers,
             credential,
             max_message,
-            calls: Calls::new(one_client),
+            calls: Calls::new(whose),
             next_id: AtomicU64::new(1),
             unasked,
             post: OnceLock::new(),
@@ -234,6 +234,11 @@ impl Wire {
                 }
             }
             Rest::Answer(answer) => self.post_unwatched(answer),
+            Rest::Ask(client, request) => {
+                let wire = Arc::clone(self);
+                let answer = Box::new(move |answer| wire.post_unwatched(answer));
+                client.ask_or_refuse(&request, answer);
+            }
         }
     }
 
