@@ -10,14 +10,14 @@ use super::{
     Caller,
     bridge::{Bridge, MetaChange},
     instances::{Instances, Lease},
-    params::{self, invalid},
+    params::invalid,
     target::{Subject, Target},
     tasks,
 };
 use crate::{
     backend::{Connection, Exchange},
     protocol::{
-        Era, Id, Level, Message, RpcError,
+        Era, Id, Level, Message, RawObject, RpcError,
         error::HEADER_MISMATCH,
         header,
         raw::{Edit, RawError, encode_str},
@@ -53,6 +53,8 @@ pub(super) struct Sending<'a> {
     pub(super) caller: &'a Caller,
     /// What is asked.
     pub(super) request: &'a Message,
+    /// Its parameters.
+    pub(super) params: &'a RawObject<'a>,
     /// The lowest level of log messages that the caller wants.
     pub(super) level: Option<Level>,
     /// What the client has answered, if the request is sent again.
@@ -84,8 +86,7 @@ impl Sending<'_> {
         lease: Option<Lease>,
         target: &Target,
     ) -> Result<Leg, RpcError> {
-        let (caller, request) = (self.caller, self.request);
-        let params = params::of(request)?;
+        let (caller, request, params) = (self.caller, self.request, self.params);
         let bad = |error: RawError| invalid(&error.to_string());
         let arguments = params.get("arguments").map_err(bad)?;
         check_headers(target, caller, arguments)?;

@@ -153,6 +153,7 @@ impl Mux {
             instances: &self.instances,
             caller: &caller,
             request: &request,
+            params: &params,
             level,
             inputs: None,
         };
@@ -318,10 +319,12 @@ impl Relay {
         let Some(target) = self.targets.front() else {
             return Err(RpcError::new(UNAVAILABLE, "nobody is left to ask"));
         };
+        let params = params::of(&self.request)?;
         let sending = Sending {
             instances: &self.instances,
             caller: &self.caller,
             request: &self.request,
+            params: &params,
             level: self.level,
             inputs,
         };
