@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
+    backend::command::descriptors,
     config::{Config, ListenTransport},
     listener::{self, Socket, stdio},
     mux::Mux,
@@ -66,7 +67,7 @@ pub async fn run(
     notifier: Arc<Notifier>,
 ) -> Result<(), DaemonError> {
     let mut signals = Signals::new().map_err(DaemonError::Start)?;
-    raise_descriptor_limit();
+    descriptors::raise();
     let stop = CancellationToken::new();
     match config.listen.transport {
         ListenTransport::Stdio => {
@@ -314,13 +315,4 @@ fn warn_of_open_door(address: SocketAddr) {
          everyone who can reach it can call every backend's tools with the credentials that mcpmux holds. \
          Bind 127.0.0.1 unless something in front of it authenticates clients"
     );
-}
-
-/// Thousands of clients need as many descriptors; the soft limit is kept low
-/// for programs that use `select`, which this one does not.
-fn raise_descriptor_limit() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    let _ = setrlimit(Resource::Nofile, limit);
 }

@@ -1,5 +1,7 @@
 //! What a child is started with.
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use super::DONE;
 use crate::support::{Client, Event, Peer, Setup, legacy};
 
@@ -141,4 +143,26 @@ fn a_child_that_may_inherits_the_whole_environment() {
         Some("1")
     );
     drop(mux);
+}
+
+#[test]
+fn a_child_may_open_as_many_files_as_mcpmux_was_given() {
+    let peer = Peer::new(legacy(&["t"]));
+    let script = format!(
+        "sleep 0.2; echo \"may open $(ulimit -n)\" >&2; exec {}",
+        peer.command().trim_matches(['[', ']']).replace(',', "")
+    );
+    let setup = Setup::default().raw_backend(&format!(
+        "name: b\ntransport: command\ncommand: [sh, -c, {script:?}]"
+    ));
+    let given = getrlimit(Resource::Nofile);
+    let low = Rlimit {
+        current: Some(700),
+        ..given
+    };
+    setrlimit(Resource::Nofile, low).expect("the limit can be lowered");
+    let mux = setup.serve();
+    setrlimit(Resource::Nofile, given).expect("the limit can be raised again");
+    mux.logged("may open 700");
+    Client::wait_for(&mux, "b__t");
 }

@@ -12,6 +12,7 @@ use super::{BackendError, Ear, Introduction};
 use crate::config::CommandSettings;
 use process::Process;
 
+pub mod descriptors;
 mod group;
 pub mod guard;
 mod pipe;

@@ -11,7 +11,7 @@ use tokio::{
 };
 use tracing::{debug, info, warn};
 
-use super::{group::Group, guard};
+use super::{descriptors, group::Group, guard};
 use crate::{
     backend::BackendError,
     config::{CommandSettings, Environment},
@@ -75,6 +75,7 @@ impl Process {
             .spawn()
             .map_err(|error| launch_error(&error, settings))?;
         let pid = child.id().unwrap_or_default();
+        descriptors::restore(pid);
         let missing = || BackendError::Launch("the child ended before it began".to_owned());
         let group = Group::led_by(pid).ok_or_else(missing)?;
         guard.watch(group);
