@@ -6,6 +6,7 @@
 
 mod capabilities;
 mod changes;
+mod extensions;
 mod lists;
 mod names;
 mod prompts;
