@@ -104,10 +104,18 @@ impl Offers {
     }
 
     /// The settings of the extension `key`, JSON text.
-    #[allow(dead_code, reason = "for whoever forwards an extension's requests")]
     pub(crate) fn extension(&self, key: &str) -> Option<&str> {
         let (_, settings) = self.extensions.iter().find(|(own, _)| own == key)?;
         Some(settings)
+    }
+
+    /// Whether it has an extension whose methods `method` may be one of: they
+    /// begin with the name in the extension's key, as `skills/get` with that of
+    /// `io.modelcontextprotocol/skills`.
+    pub(crate) fn may_extend(&self, method: &str) -> bool {
+        let first = method.split('/').next().unwrap_or_default();
+        let mut keys = self.extensions.iter().chain(&self.experimental);
+        keys.any(|(key, _)| key.rsplit('/').next() == Some(first))
     }
 }
 

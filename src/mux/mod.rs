@@ -263,15 +263,17 @@ impl Mux {
     }
 
     /// Passes on a notification of a legacy client: to the backends that are its
-    /// own; one of an extension to the only backend there is as well. Others
-    /// could not tell whose it is.
+    /// own; one of an extension to the one backend that it can belong to as well.
+    /// Others could not tell whose it is.
     pub(crate) fn tell(&self, client: &Introduction, notification: &Message) {
         self.instances.tell(client, notification);
         let method = notification.method().unwrap_or_default();
-        let ([only], false) = (&*self.backends, method::is_own_notification(method)) else {
+        if method::is_own_notification(method) {
             return;
-        };
-        if let Some(connection) = only.connected() {
+        }
+        let subject = method.strip_prefix("notifications/").unwrap_or(method);
+        let owner = self.sole_backend(subject);
+        if let Some(connection) = owner.and_then(|owner| owner.connected()) {
             let notification = notification.clone();
             tokio::spawn(async move { connection.link.send(&notification).await });
         }

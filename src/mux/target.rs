@@ -155,12 +155,9 @@ impl Mux {
         self.backends().iter().any(has_tasks)
     }
 
-    /// Whom a request is for that names nothing of the catalog: the only backend
-    /// there is.
+    /// Whom a request is for that names nothing of the catalog.
     fn sole_target(&self, method: &str, params: &RawObject<'_>) -> Option<Target> {
-        let [backend] = self.backends() else {
-            return None;
-        };
+        let backend = self.sole_backend(method)?;
         let named = named_by(method).and_then(|key| {
             let name = params.get_str(key).ok().flatten()?;
             Some(Subject::Named(key, name.into_owned()))
@@ -170,6 +167,21 @@ impl Mux {
             subject: named.unwrap_or(Subject::Unnamed),
             tool: None,
         })
+    }
+
+    /// The one backend that a method of an extension can belong to: the only one
+    /// there is, or the only one that has such an extension.
+    pub(super) fn sole_backend(&self, method: &str) -> Option<&Arc<Backend>> {
+        if let [only] = self.backends() {
+            return Some(only);
+        }
+        let extends = |backend: &&Arc<Backend>| {
+            let inventory = backend.inventory();
+            let offers = inventory.offers.as_deref();
+            offers.is_some_and(|offers| offers.may_extend(method))
+        };
+        let mut extending = self.backends().iter().filter(extends);
+        extending.next().filter(|_| extending.next().is_none())
     }
 
     /// Waits for the backends that could still make a name known.

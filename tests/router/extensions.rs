@@ -66,3 +66,18 @@ fn what_one_era_has_and_the_other_has_not_is_not_taken_for_an_extension() {
         assert_eq!(code, -32601, "{method}");
     }
 }
+
+#[test]
+fn with_several_backends_an_extensions_method_belongs_to_the_one_that_has_the_extension() {
+    let has = r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"extensions":{"com.acme/skills":{}}},"ttlMs":0,"cacheScope":"private"}"#;
+    let script = modern(&["t"])
+        .on("server/discover", [result(has)])
+        .on("skills/get", [result(r#"{"resultType":"complete"}"#)]);
+    let (skilled, other) = (Peer::http(script), Peer::new(legacy(&["u"])));
+    let mux = Setup::one("a", &other).backend("b", &skilled, "").serve();
+    Client::wait_for(&mux, "b__t");
+    Client::modern(&mux).request("skills/get", "").result();
+    assert_eq!(other.messages("skills/get").len(), 0);
+    let (code, _) = Client::modern(&mux).request("other/get", "").error();
+    assert_eq!(code, -32601);
+}
