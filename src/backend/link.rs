@@ -181,7 +181,7 @@ impl Link {
     }
 
     /// Waits until the backend is lost, and says why.
-    pub(super) async fn lost(&self) -> Arc<str> {
+    pub(crate) async fn lost(&self) -> Arc<str> {
         match self {
             Self::Command(link) => link.pipe.closed().await,
             Self::Http(link) => link.lost().await,

@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue};
+use tokio::runtime::Handle;
 use tracing::info;
 
 use super::{
@@ -33,7 +34,7 @@ pub(super) struct Leg {
     /// What becomes of what comes back.
     pub(super) bridge: Bridge,
     /// The backend is the client's own as long as this is held.
-    _lease: Option<Lease>,
+    lease: Option<Lease>,
 }
 
 /// What a client has answered to a modern server's `input_required`.
@@ -130,7 +131,7 @@ impl Sending<'_> {
             exchange,
             connection,
             bridge,
-            _lease: lease,
+            lease,
         })
     }
 }
@@ -140,10 +141,18 @@ impl Leg {
     /// meanwhile is not to wait for it.
     pub(super) fn answer(&self, response: Message) {
         let connection = Arc::clone(&self.connection);
-        tokio::spawn(async move {
-            // Where it does not get there, the call fails.
-            let _ = connection.link.send(&response).await;
-        });
+        // Without a runtime there is no backend any more.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move {
+                // Where it does not get there, the call fails.
+                let _ = connection.link.send(&response).await;
+            });
+        }
+    }
+
+    /// Whether the backend is the client's own.
+    pub(super) fn is_own(&self) -> bool {
+        self.lease.is_some()
     }
 }
 

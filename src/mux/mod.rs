@@ -19,8 +19,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 mod bridge;
+mod call;
 mod caller;
 mod catalog;
+mod clock;
 mod handle;
 mod instances;
 mod leg;

@@ -21,7 +21,7 @@ use super::{
     relay::Relay,
 };
 use crate::protocol::{
-    Id, Message, RawObject, RpcError,
+    Id, Level, Message, RawObject, RpcError,
     error::{INVALID_PARAMS, UNAVAILABLE},
     method,
     raw::encode_str,
@@ -219,7 +219,7 @@ impl Relay {
             .unwrap_or("{}");
         let responses = RawObject::parse(responses)
             .map_err(|_| params::invalid("\"inputResponses\" must be an object"))?;
-        self.resume(caller, request, token);
+        self.resume(caller, request, token, Level::wanted(params));
         let open = std::mem::take(&mut self.unasked);
         for (key, question) in open {
             match (responses.get(&key), question.id()) {

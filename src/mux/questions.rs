@@ -1,14 +1,17 @@
 //! What a backend asks a client in the course of a call: put to a legacy client
 //! as a request of its own, kept for a modern one's next round.
 
+use std::{future::poll_fn, sync::Arc};
+
 use serde_json::json;
+use tokio::{runtime::Handle, time::sleep_until};
 
 use super::{relay::Relay, voice::Question};
 use crate::{
     backend::BackendError,
     protocol::{
         Era, Id, Message, RawObject, RpcError,
-        error::{METHOD_NOT_FOUND, MISSING_CAPABILITY},
+        error::{INTERNAL_ERROR, METHOD_NOT_FOUND, MISSING_CAPABILITY},
         method,
         raw::elements,
     },
@@ -58,7 +61,9 @@ impl Relay {
             return Err("this call has too many requests open");
         }
         if self.caller.era() == Era::Modern {
-            let key = format!("{}-{}", self.rounds, self.unasked.len());
+            // None is used again for what came after another one was taken back.
+            let key = format!("{}-{}", self.rounds, self.posed);
+            self.posed += 1;
             self.unasked.push((key, request.clone()));
             return Ok(());
         }
@@ -112,9 +117,18 @@ impl Relay {
             .retain(|(_, request)| request.id() != Some(&id));
     }
 
-    /// Tells the client that what it is being asked is of no more use.
+    /// Nobody will be asked what is open: the client is told so, and who wanted
+    /// to know. Where the backend is the client's own, another of its calls may
+    /// have asked; there the answer is still waited for.
     pub(super) fn withdraw_questions(&mut self) {
-        for asked in self.asked.drain(..) {
+        for asked in std::mem::take(&mut self.asked) {
+            if let Purpose::Backend(id) = &asked.purpose {
+                if self.leg.is_own() {
+                    self.keep_asking(asked.question, id.clone());
+                    continue;
+                }
+                self.leg.answer(over(id));
+            }
             let params = format!(
                 "{{\"requestId\":{},\"reason\":\"the call is over\"}}",
                 asked.question.id().as_str()
@@ -122,12 +136,42 @@ impl Relay {
             self.out
                 .push_back(Message::notification(method::CANCELLED, &params));
         }
+        for (_, request) in std::mem::take(&mut self.unasked) {
+            if let Some(id) = request.id() {
+                self.leg.answer(over(id));
+            }
+        }
+    }
+
+    /// Waits for the client's answer to the backend's request `id` beyond the
+    /// end of this call.
+    fn keep_asking(&self, mut question: Question, id: Id) {
+        let (Ok(runtime), Some(client)) = (Handle::try_current(), &self.caller.introduction) else {
+            return;
+        };
+        let (connection, gone) = (Arc::clone(&self.leg.connection), client.gone.clone());
+        let limit = self.limit();
+        runtime.spawn(async move {
+            let answer = tokio::select! {
+                answer = poll_fn(|cx| question.poll_answer(cx)) => answer,
+                () = gone.cancelled() => return,
+                _ = connection.link.lost() => return,
+                () = sleep_until(limit) => None,
+            };
+            let answer = answer.map(|answer| answer.rewritten(Some(&id), None));
+            let _ = connection
+                .link
+                .send(&answer.unwrap_or_else(|| over(&id)))
+                .await;
+        });
     }
 
     /// The backend's error says that the user must visit URLs before the call
     /// can succeed (2025-11-25, `client/elicitation`, URL Elicitation Required):
     /// a modern client is asked in a round, then the call is made again.
     pub(super) fn ask_to_visit(&mut self, response: &Message) {
+        // What it asked before, it asks again when it is called again.
+        self.withdraw_questions();
         for (number, params) in to_visit(response).iter().enumerate() {
             let question = Message::request(&Id::from(0), method::ELICIT, params);
             if !self.abilities().cover(&question) {
@@ -152,6 +196,15 @@ impl Relay {
         let error = BackendError::Protocol(why).to_rpc(self.backend());
         self.end(&Message::failure(None, &error));
     }
+}
+
+/// What a backend gets for a request that nobody will answer.
+fn over(id: &Id) -> Message {
+    let error = RpcError::new(
+        INTERNAL_ERROR,
+        "the call in whose course this was asked is over",
+    );
+    Message::failure(Some(id), &error)
 }
 
 /// The parameters of the elicitations in a `URLElicitationRequiredError`.

@@ -2,9 +2,7 @@
 //! and asks in its course, in the client's words and era, and at last its
 //! response, which nothing follows.
 
-use std::{
-    collections::VecDeque, future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration,
-};
+use std::{collections::VecDeque, future::poll_fn, pin::Pin, sync::Arc, task::Poll};
 
 use futures_core::Stream;
 use tokio::{
@@ -14,7 +12,8 @@ use tokio::{
 use tracing::{debug, info};
 
 use super::{
-    Caller, Mux,
+    Caller,
+    clock::Clock,
     instances::Instances,
     leg::{Inputs, Leg, Sending},
     params,
@@ -24,7 +23,7 @@ use super::{
     tasks::{Following, Tasks},
 };
 use crate::{
-    backend::{BackendError, Exchange, Item},
+    backend::{BackendError, Item},
     protocol::{
         Abilities, Era, Id, Kind, Level, Message, RawObject, RpcError,
         error::{
@@ -37,33 +36,37 @@ use crate::{
 
 /// A request that is being relayed.
 pub(super) struct Relay {
-    instances: Arc<Instances>,
+    /// The backends that clients have of their own.
+    pub(super) instances: Arc<Instances>,
     pub(super) caller: Caller,
     pub(super) request: Message,
     pub(super) id: Id,
     /// The client's progress token, JSON text.
-    token: Option<String>,
+    pub(super) token: Option<String>,
     /// The lowest level of log messages that the client wants.
-    level: Option<Level>,
+    pub(super) level: Option<Level>,
     /// Who may answer; the first one is being asked.
-    targets: VecDeque<Target>,
+    pub(super) targets: VecDeque<Target>,
     pub(super) leg: Leg,
-    clock: Clock,
-    may_relist: bool,
+    pub(super) clock: Clock,
+    pub(super) may_relist: bool,
     /// What the legacy client is being asked.
     pub(super) asked: Vec<Asked>,
     /// What the modern client is to be asked.
     pub(super) unasked: Vec<(String, Message)>,
+    /// How many questions were kept for a modern client so far.
+    pub(super) posed: u32,
     /// The call is over; with the answers it is to be made again.
     pub(super) again: bool,
     pub(super) round: Option<Round>,
     pub(super) rounds: u32,
-    tasks: Arc<Tasks>,
+    pub(super) tasks: Arc<Tasks>,
     /// The task whose end the client waits for.
     pub(super) following: Option<Following>,
     /// Messages for the client that go out before anything else.
     pub(super) out: VecDeque<Message>,
-    _place: OwnedSemaphorePermit,
+    /// It counts as a call in flight.
+    pub(super) _place: OwnedSemaphorePermit,
 }
 
 /// The next thing that a client gets.
@@ -80,106 +83,6 @@ pub(super) enum Step {
 enum Event {
     Heard(Option<Item>),
     Answered(usize, Option<Message>),
-}
-
-impl Mux {
-    /// Relays a request to whom it is for.
-    pub(super) fn relay(self: &Arc<Self>, caller: Caller, request: Message) -> Exchange {
-        let mux = Arc::clone(self);
-        Exchange::new(async_stream::stream! {
-            let Some(id) = request.id().cloned() else { return };
-            let mut relay = match mux.begin(caller, request, &id).await {
-                Ok(relay) => relay,
-                Err(refusal) => {
-                    yield Ok(refusal);
-                    return;
-                }
-            };
-            loop {
-                match relay.step().await {
-                    Step::Say(message) => yield Ok(message),
-                    Step::End(message) => {
-                        yield Ok(message);
-                        return;
-                    }
-                    Step::Park => {
-                        yield Ok(mux.parking.park(relay));
-                        return;
-                    }
-                }
-            }
-        })
-    }
-
-    /// Sends the request, or goes on with one that waited for its client's
-    /// answers. Error: the response that says why not.
-    async fn begin(
-        &self,
-        caller: Caller,
-        request: Message,
-        id: &Id,
-    ) -> Result<Box<Relay>, Message> {
-        let refused = |error: RpcError| Message::failure(Some(id), &error);
-        let place = Arc::clone(&self.places)
-            .try_acquire_owned()
-            .map_err(|_| refused(RpcError::new(UNAVAILABLE, "too many calls in flight")))?;
-        let params = params::of(&request).map_err(refused)?;
-        if caller.era() == Era::Modern
-            && let Some(mut parked) = self.parking.take(&request, &params)?
-        {
-            let token = params::token(&params).map_err(refused)?;
-            parked
-                .go_on(caller, &request, &params, token)
-                .map_err(refused)?;
-            return Ok(parked);
-        }
-        let token = params::token(&params).map_err(refused)?;
-        let targets = self
-            .targets(&caller, &request, &params)
-            .await
-            .map_err(refused)?;
-        let Some(target) = targets.front() else {
-            return Err(refused(RpcError::method_not_found(
-                request.method().unwrap_or_default(),
-            )));
-        };
-        let settings = target.backend.settings();
-        let clock = Clock::start(settings.timeout, settings.max_timeout);
-        let level = match caller.era() {
-            Era::Legacy => caller.level,
-            Era::Modern => Level::wanted(&params),
-        };
-        let sending = Sending {
-            instances: &self.instances,
-            caller: &caller,
-            request: &request,
-            params: &params,
-            level,
-            inputs: None,
-        };
-        let leg = sending.to(target, clock.timeout).await.map_err(refused)?;
-        Ok(Box::new(Relay {
-            instances: Arc::clone(&self.instances),
-            level,
-            token,
-            targets,
-            leg,
-            clock,
-            may_relist: true,
-            asked: Vec::new(),
-            unasked: Vec::new(),
-            again: false,
-            round: None,
-            rounds: 0,
-            tasks: Arc::clone(&self.tasks),
-            following: None,
-            out: VecDeque::new(),
-            id: id.clone(),
-            request: request.clone(),
-            caller,
-            _place: place,
-        }))
-    }
 }
 
 impl Relay {
@@ -334,13 +237,20 @@ impl Relay {
     }
 
     /// Goes on for `request`, with which the client came back.
-    pub(super) fn resume(&mut self, caller: Caller, request: &Message, token: Option<String>) {
+    pub(super) fn resume(
+        &mut self,
+        caller: Caller,
+        request: &Message,
+        token: Option<String>,
+        level: Option<Level>,
+    ) {
         if let Some(id) = request.id() {
             self.id = id.clone();
         }
         self.request = request.clone();
         self.caller = caller;
         self.token = token;
+        self.level = level;
         self.clock.extend();
     }
 
@@ -349,7 +259,6 @@ impl Relay {
         self.log(None);
         self.withdraw_questions();
         self.round = None;
-        self.unasked.clear();
         self.out.push_back(response.rewritten(Some(&self.id), None));
     }
 
@@ -357,7 +266,6 @@ impl Relay {
         self.log(Some(error));
         self.withdraw_questions();
         self.round = None;
-        self.unasked.clear();
         let error = error.to_rpc(self.backend());
         self.out.push_back(Message::failure(Some(&self.id), &error));
     }
@@ -445,46 +353,8 @@ impl Relay {
     }
 }
 
-/// How long a call may take.
-#[derive(Debug, Clone, Copy)]
-struct Clock {
-    begun: Instant,
-    timeout: Duration,
-    max_timeout: Duration,
-    /// Progress does not move it beyond this.
-    limit: Instant,
-    deadline: Instant,
-}
-
-impl Clock {
-    fn start(timeout: Duration, max_timeout: Duration) -> Self {
-        let begun = Instant::now();
-        Self {
-            begun,
-            timeout,
-            max_timeout,
-            limit: begun + max_timeout.max(timeout),
-            deadline: begun + timeout,
-        }
-    }
-
-    /// It is alive: the time begins anew.
-    fn extend(&mut self) {
-        self.deadline = (Instant::now() + self.timeout).min(self.limit);
-    }
-
-    /// What to say once the deadline has passed.
-    fn passed(&self) -> BackendError {
-        if self.deadline == self.limit && self.max_timeout > self.timeout {
-            BackendError::TimedOut {
-                limit: self.max_timeout,
-                key: "max_timeout",
-            }
-        } else {
-            BackendError::TimedOut {
-                limit: self.timeout,
-                key: "timeout",
-            }
-        }
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.withdraw_questions();
     }
 }

@@ -57,7 +57,7 @@ impl Relay {
             .and_then(|requests| self.put_all(&requests));
         if let Err(why) = put {
             self.give_up(why);
-        } else if self.asked.is_empty() {
+        } else if self.round.as_ref().is_some_and(|round| round.missing == 0) {
             // Nobody is asked: it only wants to be called again.
             tokio::time::sleep(pause(self.rounds)).await;
             self.end_round().await;

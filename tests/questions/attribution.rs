@@ -132,4 +132,7 @@ fn a_question_that_is_open_when_the_call_ends_is_taken_back() {
         [r#""elicitation/create""#, r#""notifications/cancelled""#]
     );
     answer.result();
+    let told = peer.message("response", 1);
+    assert_eq!(at(&told, &["id"]), r#""e1""#);
+    assert_eq!(at(&told, &["error", "code"]), "-32603");
 }

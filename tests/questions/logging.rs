@@ -1,8 +1,8 @@
 //! Log messages: each client gets those of its own calls, at the level it wants.
 
 use super::{
-    call, done,
-    support::{Client, Peer, Script, Setup, Step, at, legacy, modern, result, text},
+    ANSWER, FORM, able, asks, call, done,
+    support::{Client, Era, Peer, Script, Setup, Step, at, legacy, modern, result, text},
 };
 
 fn logs(level: &str) -> Step {
@@ -91,6 +91,29 @@ fn a_modern_client_gets_log_messages_if_it_asks_for_them() {
     );
     let called = peer.message("tools/call", 2);
     assert!(!called.contains("logLevel"), "{called}");
+}
+
+#[test]
+fn with_each_retry_a_modern_client_says_anew_what_it_wants() {
+    let steps = [
+        logs("error"),
+        asks(r#""e1""#, "elicitation/create", FORM),
+        Step::Await(r#"response "e1""#.to_owned()),
+        logs("error"),
+        done(),
+    ];
+    let peer = Peer::new(old().tool("t", steps));
+    let mux = Setup::one("b", &peer).serve();
+    let client = able(&mux, Era::Modern);
+    let first = client.send(&call(&client, "b__t", ""));
+    assert_eq!(first.before.len(), 0, "{:?}", first.before);
+    let state = at(&first.result(), &["requestState"]);
+    let retry = format!(r#""inputResponses":{{"0-0":{ANSWER}}},"requestState":{state}"#);
+    let retry = call(&client, "b__t", &retry).replace(
+        r#""_meta":{"#,
+        r#""_meta":{"io.modelcontextprotocol/logLevel":"error","#,
+    );
+    assert_eq!(client.send(&retry).before.len(), 1);
 }
 
 #[test]

@@ -58,6 +58,37 @@ fn each_client_has_its_own_process_which_knows_what_it_can_do_and_ends_with_it()
 }
 
 #[test]
+fn an_answer_counts_though_the_call_is_over_with_which_the_question_came() {
+    let mut ask = asking().on["tools/call ask"][0].clone();
+    ask.insert(0, Step::Await("go".to_owned()));
+    let script = asking().tool("ask", ask);
+    let peer = Peer::new(script.tool("wait", [Step::Await("end".to_owned()), done()]));
+    let mux = serve(&peer);
+    let client = able_legacy(&mux);
+    thread::scope(|scope| {
+        let older = scope.spawn(|| client.send(&call(&client, "b__ask", "")));
+        peer.message("tools/call", 1);
+        let newer = client.post(&call(&client, "b__wait", ""));
+        peer.message("tools/call", 2);
+        peer.open("go");
+        let mut newer = newer.reply();
+        let question = newer.event().expect("a question");
+        peer.open("end");
+        let last = newer.event().expect("a response");
+        assert!(last.contains("done"), "{last}");
+        assert_eq!(newer.event(), None);
+        let id = at(&question, &["id"]);
+        client.notify(&format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"result":{ANSWER}}}"#
+        ));
+        older.join().expect("the other call").result();
+    });
+    let answers = peer.messages("response");
+    assert_eq!(answers.len(), 1);
+    assert_eq!(at(&answers[0], &["result"]), ANSWER);
+}
+
+#[test]
 fn calls_of_modern_clients_at_once_have_one_each_and_give_it_back() {
     let peer = Peer::new(asking());
     let mux = serve(&peer);

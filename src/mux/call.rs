@@ -1,0 +1,117 @@
+//! The way of a request from a client to a relay: whom it is for, or the call
+//! that it goes on with, and what the client gets in its course.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use super::{
+    Caller, Mux,
+    clock::Clock,
+    leg::Sending,
+    params,
+    relay::{Relay, Step},
+};
+use crate::{
+    backend::Exchange,
+    protocol::{Era, Id, Level, Message, RpcError, error::UNAVAILABLE},
+};
+
+impl Mux {
+    /// Relays a request to whom it is for.
+    pub(super) fn relay(self: &Arc<Self>, caller: Caller, request: Message) -> Exchange {
+        let mux = Arc::clone(self);
+        Exchange::new(async_stream::stream! {
+            let Some(id) = request.id().cloned() else { return };
+            let mut relay = match mux.begin(caller, request, &id).await {
+                Ok(relay) => relay,
+                Err(refusal) => {
+                    yield Ok(refusal);
+                    return;
+                }
+            };
+            loop {
+                match relay.step().await {
+                    Step::Say(message) => yield Ok(message),
+                    Step::End(message) => {
+                        yield Ok(message);
+                        return;
+                    }
+                    Step::Park => {
+                        yield Ok(mux.parking.park(relay));
+                        return;
+                    }
+                }
+            }
+        })
+    }
+
+    /// Sends the request, or goes on with one that waited for its client's
+    /// answers. Error: the response that says why not.
+    async fn begin(
+        &self,
+        caller: Caller,
+        request: Message,
+        id: &Id,
+    ) -> Result<Box<Relay>, Message> {
+        let refused = |error: RpcError| Message::failure(Some(id), &error);
+        let place = Arc::clone(&self.places)
+            .try_acquire_owned()
+            .map_err(|_| refused(RpcError::new(UNAVAILABLE, "too many calls in flight")))?;
+        let params = params::of(&request).map_err(refused)?;
+        if caller.era() == Era::Modern
+            && let Some(mut parked) = self.parking.take(&request, &params)?
+        {
+            let token = params::token(&params).map_err(refused)?;
+            parked
+                .go_on(caller, &request, &params, token)
+                .map_err(refused)?;
+            return Ok(parked);
+        }
+        let token = params::token(&params).map_err(refused)?;
+        let targets = self
+            .targets(&caller, &request, &params)
+            .await
+            .map_err(refused)?;
+        let Some(target) = targets.front() else {
+            return Err(refused(RpcError::method_not_found(
+                request.method().unwrap_or_default(),
+            )));
+        };
+        let settings = target.backend.settings();
+        let clock = Clock::start(settings.timeout, settings.max_timeout);
+        let level = match caller.era() {
+            Era::Legacy => caller.level,
+            Era::Modern => Level::wanted(&params),
+        };
+        let sending = Sending {
+            instances: &self.instances,
+            caller: &caller,
+            request: &request,
+            params: &params,
+            level,
+            inputs: None,
+        };
+        let leg = sending.to(target, clock.timeout).await.map_err(refused)?;
+        Ok(Box::new(Relay {
+            instances: Arc::clone(&self.instances),
+            level,
+            token,
+            targets,
+            leg,
+            clock,
+            may_relist: true,
+            asked: Vec::new(),
+            unasked: Vec::new(),
+            posed: 0,
+            again: false,
+            round: None,
+            rounds: 0,
+            tasks: Arc::clone(&self.tasks),
+            following: None,
+            out: VecDeque::new(),
+            id: id.clone(),
+            request: request.clone(),
+            caller,
+            _place: place,
+        }))
+    }
+}
