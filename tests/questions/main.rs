@@ -7,6 +7,7 @@
 
 mod attribution;
 mod cells;
+mod crowd;
 mod logging;
 mod own;
 mod parked;

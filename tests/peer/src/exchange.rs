@@ -2,6 +2,7 @@
 //! them.
 
 use std::{
+    collections::HashMap,
     io::Write,
     process::{Command, Stdio},
     time::Duration,
@@ -36,6 +37,8 @@ pub struct Cue {
     pub id: String,
     /// The request's progress token as it came; `null` where it has none.
     pub token: String,
+    /// The string in the argument `mark`; empty where there is none.
+    pub mark: String,
     /// Whether the message asks for an answer.
     pub request: bool,
 }
@@ -52,6 +55,10 @@ struct Envelope<'a> {
 struct Params<'a> {
     name: Option<String>,
     cursor: Option<String>,
+    #[serde(borrow, rename = "requestState")]
+    state: Option<&'a RawValue>,
+    #[serde(borrow)]
+    arguments: Option<&'a RawValue>,
     #[serde(borrow, rename = "_meta")]
     meta: Option<Meta<'a>>,
 }
@@ -70,7 +77,15 @@ impl Cue {
         let method = envelope.method.unwrap_or_else(|| "response".to_owned());
         let mut keys = Vec::new();
         let mut token = None;
+        let mut mark = None;
         if let Some(params) = envelope.params {
+            let state = params.state.and_then(|state| text(state.get()));
+            keys.extend(state.map(|state| format!("{method} {state}")));
+            mark = params.arguments.and_then(|arguments| {
+                let arguments: HashMap<String, &RawValue> =
+                    serde_json::from_str(arguments.get()).ok()?;
+                text(arguments.get("mark")?.get())
+            });
             keys.extend(
                 params
                     .name
@@ -88,13 +103,21 @@ impl Cue {
             keys,
             id: raw(envelope.id),
             token: raw(token),
+            mark: mark.unwrap_or_default(),
             request,
         })
     }
 
     fn fill(&self, text: &str) -> String {
-        text.replace("$ID", &self.id).replace("$TOKEN", &self.token)
+        text.replace("$ID", &self.id)
+            .replace("$TOKEN", &self.token)
+            .replace("$MARK", &self.mark)
     }
+}
+
+/// A JSON string's value; `None` if it is none.
+fn text(json: &str) -> Option<String> {
+    serde_json::from_str(json).ok()
 }
 
 /// Runs the steps of `key` in order and stops when the other side is gone.
@@ -115,7 +138,7 @@ pub fn perform(stage: &Stage, key: &str, cue: &Cue, steps: Vec<Step>, carrier: &
             Step::FloodStderr(count) => flood(count),
             Step::Stderr(text) => eprintln!("{text}"),
             Step::Wait(time) => _ = stage.linger(Duration::from_millis(time), || carrier.gone()),
-            Step::Await(gate) => _ = stage.pass(&gate, || carrier.gone()),
+            Step::Await(gate) => _ = stage.pass(&cue.fill(&gate), || carrier.gone()),
             Step::Grandchildren(count) => (0..count).for_each(|_| stubborn(stage)),
             Step::Exit(code) => std::process::exit(code),
             Step::Relay => {

@@ -12,14 +12,15 @@ pub struct Script {
     /// Done once before anything is read.
     pub start: Vec<Step>,
     /// What follows a message, looked up by the HTTP request's path, by `method
-    /// qualifier` (a tool's name, a page's cursor), then by `method`; a response by `response id`; HTTP requests without a message by
+    /// qualifier` (a `requestState`, a tool's name, a page's cursor), then by `method`; a response by `response id`; HTTP requests without a message by
     /// their HTTP method; the end of stdin by `end`. The n-th such message runs the n-th list of steps, and
     /// the last list serves all further ones.
     pub on: HashMap<String, Vec<Vec<Step>>>,
 }
 
 /// One thing that a peer does. In texts `$ID` stands for the id of the request
-/// being answered and `$TOKEN` for its progress token, both as they came.
+/// being answered and `$TOKEN` for its progress token, both as they came, and
+/// `$MARK` for the string in its argument `mark`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
