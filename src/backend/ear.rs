@@ -1,6 +1,7 @@
 //! Where a link puts what its backend says outside of any exchange. Changed
-//! lists wait for the supervisor, which reads them again; updates of resources
-//! are handed on at once, so that none is lost while it does.
+//! lists wait for the supervisor, which reads them again; updates of resources,
+//! and what is for one client, are handed on at once, so that none is lost while
+//! it does.
 
 use std::{
     fmt,
@@ -12,11 +13,15 @@ use tokio::sync::mpsc;
 use super::Unasked;
 use crate::protocol::{Message, method};
 
-/// Who is told when resources of a backend change. Called from the task that
+/// Who is told when resources of a backend change, or of what a client has begun
+/// there. Called from the task that
 /// reads from the backend: must not block.
 pub(crate) trait Updates: Send + Sync {
     /// The backend sent this `notifications/resources/updated`.
     fn updated(&self, message: &Message);
+
+    /// The backend sent this notification of what one client has begun.
+    fn addressed(&self, message: &Message);
 
     /// For a while, what the backend said was not heard.
     fn missed(&self);
@@ -59,19 +64,20 @@ impl Ear {
         }
     }
 
-    /// Hands on an update; gives back what is none.
+    /// Hands on what is for subscribers, or for one client; gives back all else.
     fn rest(&self, unasked: Unasked) -> Option<Unasked> {
-        match unasked {
-            Unasked::Notification(message)
-                if message.method() == Some(method::RESOURCES_UPDATED) =>
-            {
-                if let Some(told) = self.told.get() {
-                    told.updated(&message);
-                }
-                None
+        let Unasked::Notification(message) = &unasked else {
+            return Some(unasked);
+        };
+        let told = self.told.get();
+        match message.method() {
+            Some(method::RESOURCES_UPDATED) => told.into_iter().for_each(|it| it.updated(message)),
+            Some(method::TASK_STATUS | method::ELICITED) => {
+                told.into_iter().for_each(|it| it.addressed(message));
             }
-            unasked => Some(unasked),
+            _ => return Some(unasked),
         }
+        None
     }
 }
 
@@ -86,4 +92,12 @@ pub(super) fn is_unasked(notification: &Message) -> bool {
     notification.method().is_some_and(|method| {
         method == method::RESOURCES_UPDATED || method.ends_with("/list_changed")
     })
+}
+
+/// Whether a notification is for the one client that has begun what it names.
+pub(super) fn is_addressed(notification: &Message) -> bool {
+    matches!(
+        notification.method(),
+        Some(method::TASK_STATUS | method::ELICITED)
+    )
 }

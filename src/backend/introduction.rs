@@ -65,7 +65,7 @@ impl Introduction {
     }
 
     /// Tells the client something outside of its calls, if it can be reached.
-    pub(super) fn tell(&self, notification: &Message) {
+    pub(crate) fn tell(&self, notification: &Message) {
         if let Some(aside) = self.aside.get().and_then(Weak::upgrade) {
             aside.tell(notification);
         }

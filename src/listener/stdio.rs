@@ -139,7 +139,7 @@ impl Client {
                 method::INITIALIZED => self.tell_changes(),
                 _ => {
                     if let Some(session) = self.session() {
-                        self.mux.tell(&session.introduction, &message);
+                        legacy::notified(&self.mux, &session, &message);
                     }
                 }
             },

@@ -106,6 +106,7 @@ impl Mux {
             round: None,
             rounds: 0,
             tasks: Arc::clone(&self.tasks),
+            addressees: Arc::clone(&self.addressees),
             following: None,
             out: VecDeque::new(),
             id: id.clone(),

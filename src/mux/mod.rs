@@ -18,6 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+mod addressees;
 mod bridge;
 mod call;
 mod caller;
@@ -52,6 +53,7 @@ use crate::{
     config::Config,
     protocol::{Era, Message, RpcError, method},
 };
+use addressees::Addressees;
 use catalog::{Share, Taken};
 use instances::Instances;
 use parking::Parking;
@@ -84,6 +86,8 @@ pub struct Mux {
     parking: Parking,
     /// Who began which task where.
     tasks: Arc<Tasks>,
+    /// Whom what backends tell of tasks and visits is for.
+    addressees: Arc<Addressees>,
     /// Backends of which each client has its own.
     instances: Arc<Instances>,
     /// Backends end.
@@ -101,9 +105,10 @@ impl Mux {
         let stopping = CancellationToken::new();
         let backends: Vec<_> = backends.collect();
         let shares: Vec<_> = backends.iter().map(Share::of).collect();
+        let addressees = Arc::<Addressees>::default();
         let mux = Arc::new(Self {
             catalog: ArcSwap::from_pointee(Catalog::build(&shares)),
-            watching: Watching::new(backends.clone()),
+            watching: Watching::new(backends.clone(), &addressees),
             backends,
             building: Mutex::default(),
             versions: watch::Sender::default(),
@@ -114,6 +119,7 @@ impl Mux {
             places: Arc::new(Semaphore::new(MAX_CALLS)),
             parking: Parking::new(),
             tasks: Arc::default(),
+            addressees,
             instances: Instances::new(config.connect_retry, stopping.clone()),
             stopping,
             supervisors: Mutex::default(),

@@ -12,7 +12,7 @@ use crate::{
     protocol::{
         Era, Id, Message, RawObject, RpcError,
         error::{INTERNAL_ERROR, METHOD_NOT_FOUND, MISSING_CAPABILITY},
-        method,
+        meta, method,
         raw::elements,
     },
 };
@@ -80,8 +80,17 @@ impl Relay {
         let question = voice
             .ask()
             .ok_or("the client is being asked too much already")?;
-        self.out
-            .push_back(request.rewritten(Some(&question.id()), None));
+        let id = question.id();
+        let asked = request.rewritten(Some(&id), None);
+        if let Some((token, payload)) = with_token(request, &id) {
+            question.reports(Arc::clone(&self.leg.connection), token);
+            self.out.push_back(asked.rewritten(None, Some(&payload)));
+        } else {
+            self.out.push_back(asked);
+        }
+        if let (Some(visit), Some(client)) = (elicitation(request), &self.caller.introduction) {
+            self.addressees.note(&visit, client);
+        }
         self.asked.push(Asked {
             question,
             method: request.method().unwrap_or_default().to_owned(),
@@ -216,4 +225,23 @@ fn to_visit(response: &Message) -> Vec<String> {
         Some(all.into_iter().take(MAX).map(str::to_owned).collect())
     };
     read().unwrap_or_default()
+}
+
+/// The progress token of a backend's request, and the parameters with `id` in
+/// its place; `None` if it wants no progress.
+fn with_token(request: &Message, id: &Id) -> Option<(String, String)> {
+    let params = RawObject::parse(request.payload()?).ok()?;
+    let own = RawObject::parse(params.get("_meta").ok()??).ok()?;
+    let token = own.get(meta::PROGRESS_TOKEN).ok()??.to_owned();
+    let mut changed = own.edit();
+    changed.set(meta::PROGRESS_TOKEN, id.as_str()).ok()?;
+    let mut edit = params.edit();
+    edit.set("_meta", changed.finish()).ok()?;
+    Some((token, edit.finish()))
+}
+
+/// The id of a URL elicitation, of whose end the backend may tell.
+fn elicitation(request: &Message) -> Option<String> {
+    let params = RawObject::parse(request.payload()?).ok()?;
+    Some(params.get_str("elicitationId").ok()??.into_owned())
 }

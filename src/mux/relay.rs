@@ -13,6 +13,7 @@ use tracing::{debug, info};
 
 use super::{
     Caller,
+    addressees::Addressees,
     clock::Clock,
     instances::Instances,
     leg::{Inputs, Leg, Sending},
@@ -61,6 +62,7 @@ pub(super) struct Relay {
     pub(super) round: Option<Round>,
     pub(super) rounds: u32,
     pub(super) tasks: Arc<Tasks>,
+    pub(super) addressees: Arc<Addressees>,
     /// The task whose end the client waits for.
     pub(super) following: Option<Following>,
     /// Messages for the client that go out before anything else.
@@ -184,12 +186,12 @@ impl Relay {
             return;
         }
         if let Some(target) = self.targets.front() {
-            let client = self
-                .caller
-                .introduction
-                .as_ref()
-                .map(|client| client.number);
-            self.tasks.note(&response, &target.backend, client);
+            let client = self.caller.introduction.as_ref();
+            if let Some(id) = self.tasks.note(&response, &target.backend, client)
+                && let Some(client) = client
+            {
+                self.addressees.note(&id, client);
+            }
         }
         self.finish(response);
     }

@@ -11,9 +11,12 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::sync::oneshot;
+use tokio::{runtime::Handle, sync::oneshot};
 
-use crate::protocol::{Id, Message};
+use crate::{
+    backend::Connection,
+    protocol::{Id, Message, RawObject, meta},
+};
 
 /// The most requests that one client may be asked at once.
 const MAX: usize = 256;
@@ -22,7 +25,15 @@ const MAX: usize = 256;
 #[derive(Debug, Default)]
 pub struct Voice {
     next: AtomicU64,
-    open: Mutex<HashMap<u64, oneshot::Sender<Message>>>,
+    open: Mutex<HashMap<u64, Open>>,
+}
+
+/// A question that has not been answered.
+#[derive(Debug)]
+struct Open {
+    answer: oneshot::Sender<Message>,
+    /// Who wants to know how far the answer has come, and under which token.
+    progress: Option<(Arc<Connection>, String)>,
 }
 
 /// A request that the client is being asked; dropped, its answer is of no use.
@@ -42,7 +53,13 @@ impl Voice {
             return None;
         }
         let number = self.next.fetch_add(1, Ordering::Relaxed) + 1;
-        open.insert(number, sender);
+        open.insert(
+            number,
+            Open {
+                answer: sender,
+                progress: None,
+            },
+        );
         Some(Question {
             voice: Arc::clone(self),
             number,
@@ -54,10 +71,28 @@ impl Voice {
     pub fn answer(&self, response: Message) -> bool {
         let number = response.id().and_then(Id::as_u64);
         let question = number.and_then(|number| self.open().remove(&number));
-        question.is_some_and(|question| question.send(response).is_ok())
+        question.is_some_and(|question| question.answer.send(response).is_ok())
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<u64, oneshot::Sender<Message>>> {
+    /// Takes in a `notifications/progress` of the client, for who asked.
+    pub fn progress(&self, notification: &Message) {
+        let told = || {
+            let number = meta::progress_id(notification)?;
+            let (connection, token) = self.open().get(&number)?.progress.clone()?;
+            let params = RawObject::parse(notification.payload()?).ok()?;
+            let mut edit = params.edit();
+            edit.set(meta::PROGRESS_TOKEN, token).ok()?;
+            Some((
+                connection,
+                notification.rewritten(None, Some(&edit.finish())),
+            ))
+        };
+        if let (Some((connection, notification)), Ok(runtime)) = (told(), Handle::try_current()) {
+            runtime.spawn(async move { connection.link.send(&notification).await });
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<u64, Open>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -66,6 +101,14 @@ impl Question {
     /// The id under which the client is asked.
     pub(crate) fn id(&self) -> Id {
         Id::from(self.number)
+    }
+
+    /// The backend at `connection` wants to know, under `token` (JSON text), how far
+    /// the answer has come; the client knows it by the question's id.
+    pub(super) fn reports(&self, connection: Arc<Connection>, token: String) {
+        if let Some(open) = self.voice.open().get_mut(&self.number) {
+            open.progress = Some((connection, token));
+        }
     }
 
     /// Waits for the client's response; `None` if there never will be one.

@@ -66,6 +66,11 @@ pub const SUBSCRIBE: &str = "resources/subscribe";
 /// A legacy client no longer wants that.
 pub const UNSUBSCRIBE: &str = "resources/unsubscribe";
 
+/// The status of a task is another one now, in 2025-11-25.
+pub const TASK_STATUS: &str = "notifications/tasks/status";
+/// The user has done what a URL elicitation asked for, in 2025-11-25.
+pub const ELICITED: &str = "notifications/elicitation/complete";
+
 /// Whether `method` is one that the specification gives a meaning which is
 /// mcpmux's own to serve, in one of the eras, or the client's. All else may be
 /// an extension's.
@@ -94,10 +99,6 @@ pub fn is_own(method: &str) -> bool {
 pub fn is_own_notification(method: &str) -> bool {
     matches!(
         method,
-        INITIALIZED
-            | CANCELLED
-            | PROGRESS
-            | "notifications/roots/list_changed"
-            | "notifications/tasks/status"
+        INITIALIZED | CANCELLED | PROGRESS | "notifications/roots/list_changed" | TASK_STATUS
     )
 }

@@ -5,6 +5,7 @@
 // A test that cannot go on ends with what it expected.
 #![allow(clippy::expect_used)]
 
+mod aside;
 mod attribution;
 mod cells;
 mod crowd;

@@ -202,7 +202,9 @@ impl OpenCall {
             }
             // What one client's own server says there is for that client.
             Kind::Notification { .. }
-                if !self.listens && self.link.whose.is_none() && ear::is_unasked(&message) =>
+                if !self.listens
+                    && self.link.whose.is_none()
+                    && (ear::is_unasked(&message) || ear::is_addressed(&message)) =>
             {
                 self.link.unasked.send(Unasked::Notification(message)).await;
                 None

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    backend::Backend,
+    backend::{Backend, Introduction},
     protocol::{Message, RawObject},
 };
 
@@ -45,22 +45,28 @@ pub(super) struct Owner {
 }
 
 impl Tasks {
-    /// Notes the task that `response` says was begun, if it says so.
-    pub(super) fn note(&self, response: &Message, backend: &Arc<Backend>, client: Option<u64>) {
-        let Some(id) = begun(response) else { return };
+    /// Notes the task that `response` says was begun, if it says so; gives its id.
+    pub(super) fn note(
+        &self,
+        response: &Message,
+        backend: &Arc<Backend>,
+        client: Option<&Arc<Introduction>>,
+    ) -> Option<String> {
+        let id = begun(response)?;
         let owner = Owner {
             backend: Arc::clone(backend),
-            client,
+            client: client.map(|client| client.number),
         };
         let mut table = self.table();
         if table.owners.insert(id.clone(), owner).is_none() {
-            table.order.push_back(id);
+            table.order.push_back(id.clone());
         }
         while table.order.len() > MAX {
             if let Some(oldest) = table.order.pop_front() {
                 table.owners.remove(&oldest);
             }
         }
+        Some(id)
     }
 
     /// Who began the task `id` where, if that is remembered.

@@ -19,6 +19,7 @@ mod request;
 mod table;
 mod update;
 
+use super::addressees::Addressees;
 use crate::{
     backend::{Backend, BackendError, Refused, Updates},
     protocol::Message,
@@ -61,8 +62,9 @@ pub(super) enum Unwatched {
 }
 
 impl Watching {
-    /// No subscriptions at `backends`, which tell of their updates from now on.
-    pub(super) fn new(backends: Vec<Arc<Backend>>) -> Arc<Self> {
+    /// No subscriptions at `backends`, which tell of their updates from now on,
+    /// and `addressees` of what clients have begun there.
+    pub(super) fn new(backends: Vec<Arc<Backend>>, addressees: &Arc<Addressees>) -> Arc<Self> {
         let watching = Arc::new(Self {
             backends,
             table: Mutex::default(),
@@ -71,6 +73,7 @@ impl Watching {
         for (backend, owner) in watching.backends.iter().enumerate() {
             owner.tell(Teller {
                 watching: Arc::downgrade(&watching),
+                addressees: Arc::clone(addressees),
                 backend,
             });
         }
@@ -274,7 +277,7 @@ impl Watcher {
     /// A watcher of nothing.
     #[cfg(test)]
     pub(crate) fn idle() -> Self {
-        Watching::new(Vec::new()).watcher()
+        Watching::new(Vec::new(), &Arc::default()).watcher()
     }
 
     /// The client as a subscriber that takes its updates at `sink`.
@@ -334,6 +337,7 @@ impl Drop for Joined<'_> {
 /// Hands on what one backend tells.
 struct Teller {
     watching: Weak<Watching>,
+    addressees: Arc<Addressees>,
     backend: usize,
 }
 
@@ -347,6 +351,10 @@ impl Updates for Teller {
         } else {
             debug!("an update that names no resource");
         }
+    }
+
+    fn addressed(&self, message: &Message) {
+        self.addressees.tell(message);
     }
 
     fn missed(&self) {
