@@ -71,9 +71,15 @@ impl Ear {
         };
         let told = self.told.get();
         match message.method() {
-            Some(method::RESOURCES_UPDATED) => told.into_iter().for_each(|it| it.updated(message)),
+            Some(method::RESOURCES_UPDATED) => {
+                if let Some(told) = told {
+                    told.updated(message);
+                }
+            }
             Some(method::TASK_STATUS | method::ELICITED) => {
-                told.into_iter().for_each(|it| it.addressed(message));
+                if let Some(told) = told {
+                    told.addressed(message);
+                }
             }
             _ => return Some(unasked),
         }
