@@ -138,7 +138,8 @@ impl Bridge {
         match (self.client, self.backend.era()) {
             (Era::Modern, Era::Legacy) if failed => with_modern_code(message),
             (Era::Modern, Era::Legacy) => with_result_type(message),
-            (Era::Legacy, Era::Modern) if !failed => without_modern_fields(backend, message),
+            (Era::Legacy, Era::Modern) if failed => with_legacy_code(message),
+            (Era::Legacy, Era::Modern) => without_modern_fields(backend, message),
             _ => message,
         }
     }
@@ -158,6 +159,26 @@ fn with_modern_code(message: Message) -> Message {
     };
     let mut edit = object.edit();
     let _ = edit.set("code", INVALID_PARAMS.to_string());
+    message.rewritten(None, Some(&edit.finish()))
+}
+
+/// A legacy client knows a resource that is not there by a code of its own; a
+/// modern server names the resource beside a code that says less (2026-07-28,
+/// `server/resources`, Error Handling).
+fn with_legacy_code(message: Message) -> Message {
+    if error::code_of(&message) != Some(INVALID_PARAMS) {
+        return message;
+    }
+    let Some(Ok(object)) = message.payload().map(RawObject::parse) else {
+        return message;
+    };
+    let data = object.get("data").ok().flatten();
+    let data = data.and_then(|data| RawObject::parse(data).ok());
+    if !data.is_some_and(|data| matches!(data.get_str("uri"), Ok(Some(_)))) {
+        return message;
+    }
+    let mut edit = object.edit();
+    let _ = edit.set("code", RESOURCE_NOT_FOUND.to_string());
     message.rewritten(None, Some(&edit.finish()))
 }
 
@@ -303,5 +324,22 @@ mod tests {
         let asks = Message::success(&id, r#"{"resultType":"input_required"}"#);
         let told = Bridge::new(Era::Legacy, MODERN).response("b", asks);
         assert!(matches!(told.kind(), Kind::Response { failed: true, .. }));
+    }
+
+    #[test]
+    fn a_resource_that_is_not_there_has_each_eras_code() {
+        let id = crate::protocol::Id::from(1);
+        let error = |code, data: &str| {
+            let data: serde_json::Value = serde_json::from_str(data).unwrap();
+            Message::failure(Some(&id), &RpcError::new(code, "no").with_data(data))
+        };
+        let code = |message: &Message| error::code_of(message).unwrap();
+        let down = |message| Bridge::new(Era::Legacy, MODERN).response("b", message);
+        let up = |message| Bridge::new(Era::Modern, LEGACY).response("b", message);
+        let missing = error(INVALID_PARAMS, r#"{"uri":"a:b"}"#);
+        assert_eq!(code(&down(missing.clone())), RESOURCE_NOT_FOUND);
+        assert_eq!(up(down(missing.clone())).text(), missing.text());
+        let wrong = error(INVALID_PARAMS, r#"{"name":"x"}"#);
+        assert_eq!(code(&down(wrong)), INVALID_PARAMS);
     }
 }
