@@ -61,7 +61,12 @@ impl Client {
     /// A client of this era with these capabilities.
     #[track_caller]
     pub fn able(mux: &Mux, era: Era, abilities: &'static str) -> Self {
-        let address = mux.address();
+        Self::of(mux.address(), era, abilities)
+    }
+
+    /// A client of whatever listens at this address.
+    #[track_caller]
+    pub fn of(address: SocketAddr, era: Era, abilities: &'static str) -> Self {
         let mut client = Self {
             address,
             era,
@@ -159,9 +164,14 @@ impl Client {
     #[track_caller]
     pub fn post(&self, message: &str) -> Connection {
         let method = member(message, "method").map(|method| text(&method));
+        let named_by = match method.as_deref() {
+            Some("resources/read") => "uri",
+            Some("tasks/get" | "tasks/update" | "tasks/cancel") => "taskId",
+            _ => "name",
+        };
         let name = member(message, "params")
             .filter(|params| params.starts_with('{'))
-            .and_then(|params| member(&params, "name"))
+            .and_then(|params| member(&params, named_by))
             .and_then(|name| serde_json::from_str::<String>(&name).ok());
         let headers = self.headers(method.as_deref(), name.as_deref());
         let headers: Vec<_> = headers
