@@ -16,6 +16,8 @@ pub(crate) struct Backend {
     pub(crate) reach: Reach,
     /// The working directory of its process, if not the test's own.
     pub(crate) folder: Option<PathBuf>,
+    /// Whether its tools keep their names.
+    pub(crate) bare: bool,
     /// Calls to make, by the tool's own name, as a client's plan has them.
     pub(crate) calls: Vec<Value>,
 }
@@ -46,6 +48,7 @@ impl Backend {
             description: None,
             reach,
             folder: None,
+            bare: false,
             calls: Vec::new(),
         }
     }
@@ -83,6 +86,9 @@ impl Backend {
             Reach::Sse { url, .. } => json!({ "transport": "sse", "endpoint": url }),
         };
         entry["name"] = json!(self.name);
+        if self.bare {
+            entry["namespace"] = json!("none");
+        }
         if let Some(folder) = &self.folder {
             entry["cwd"] = json!(folder);
         }
@@ -115,6 +121,9 @@ impl Backend {
 
     /// The name that mcpmux gives its tool `tool`.
     pub(crate) fn tool(&self, tool: &str) -> String {
+        if self.bare {
+            return tool.to_owned();
+        }
         format!("{}__{tool}", self.name)
     }
 }

@@ -142,6 +142,7 @@ impl EverythingOverHttp {
             description: None,
             reach,
             folder: None,
+            bare: false,
             calls: everything_calls().into(),
         }
     }

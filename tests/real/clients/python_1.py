@@ -3,7 +3,7 @@ What it does and prints: see session.py."""
 
 from contextlib import asynccontextmanager
 
-from mcp import ClientSession, McpError, StdioServerParameters
+from mcp import ClientSession, McpError, StdioServerParameters, types
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
@@ -11,14 +11,14 @@ from session import run
 
 
 @asynccontextmanager
-async def open_session(plan):
+async def open_session(plan, callbacks):
     connect = plan["connect"]
     transport = (
         streamable_http_client(connect["url"])
         if "url" in connect
         else stdio_client(StdioServerParameters(**connect))
     )
-    async with transport as (read, write, *_), ClientSession(read, write) as session:
+    async with transport as (read, write, *_), ClientSession(read, write, **callbacks) as session:
         initialized = await session.initialize()
         yield (
             session,
@@ -30,4 +30,4 @@ async def open_session(plan):
         )
 
 
-run(open_session, McpError)
+run(open_session, types, McpError)

@@ -2,29 +2,24 @@
 unless the plan says `"negotiate": "legacy"`. What it does and prints: see
 session.py."""
 
+import warnings
 from contextlib import asynccontextmanager
 
-from mcp import Client, MCPError, StdioServerParameters
+import mcp_types as types
+from mcp import Client, MCPDeprecationWarning, MCPError, StdioServerParameters
 
 from session import run
 
 
-async def unused(*_):
-    raise NotImplementedError
+# Setting the log level is one.
+warnings.simplefilter("ignore", MCPDeprecationWarning)
 
 
 @asynccontextmanager
-async def open_session(plan):
+async def open_session(plan, callbacks):
     connect = plan["connect"]
     server = connect["url"] if "url" in connect else StdioServerParameters(**connect)
-    # All that mcpmux relays: a server may offer more to who can do more.
-    async with Client(
-        server,
-        mode=plan.get("negotiate", "auto"),
-        sampling_callback=unused,
-        elicitation_callback=unused,
-        list_roots_callback=unused,
-    ) as client:
+    async with Client(server, mode=plan.get("negotiate") or "auto", **callbacks) as client:
         info = client.server_info
         yield (
             client,
@@ -36,4 +31,4 @@ async def open_session(plan):
         )
 
 
-run(open_session, MCPError)
+run(open_session, types, MCPError)

@@ -1,12 +1,13 @@
 // One session of a TypeScript client, the same for each generation of the SDK:
-// connect, list the tools, make the calls of the plan, and print what was seen.
+// connect, list the tools, take the steps of the plan, and print what was seen.
 //
 // The plan is the one argument, JSON:
 //   connect    { url } or { command, args, env }
 //   negotiate  "legacy" or "auto", for a client that knows both eras
-//   calls      [{ name, arguments?, progress?, cancelAfter? }], made in turn;
-//              `progress` asks for progress, `cancelAfter` cancels the call once
-//              that many reports have come
+//   calls      the steps (see steps.mjs), taken in turn; a call may be just
+//              { name, arguments?, progress?, log?, cancelAfter? }: `progress` and
+//              `log` ask for either, `cancelAfter` cancels the call once that
+//              many reports have come
 //   watch      true: print {"changed":[names]} each time the list of tools has
 //              changed, until stdin ends
 //
@@ -14,17 +15,30 @@
 // changes; last the whole session.
 
 import { once } from 'node:events';
+import { ANSWERS, Steps } from './steps.mjs';
 
 /**
  * Runs the plan and prints the session.
- * @param {(plan: object, onToolsChanged: (error, tools) => void) => Promise<object>} open
- *   Connects; resolves to `{ client, transport, protocol, callTool(params, options) }`.
+ * @param {(plan: object, onToolsChanged: (error, tools) => void, answers: object) => Promise<object>} open
+ *   Connects, answering what the server asks with `answers[method](params)`;
+ *   resolves to `{ client, transport, protocol, callTool(params, options) }`.
  */
 export async function run(open) {
     const plan = JSON.parse(process.argv[2]);
-    const { client, transport, protocol, callTool } = await open(plan, (error, tools) => {
+    let steps;
+    const answers = Object.entries(ANSWERS).map(([method, answer]) => [
+        method,
+        params => {
+            steps?.asked(method, params);
+            return answer();
+        }
+    ]);
+    const onToolsChanged = (error, tools) => {
         if (plan.watch) print(error ? { failed: String(error) } : { changed: names(tools) });
-    });
+    };
+    const opened = await open(plan, onToolsChanged, Object.fromEntries(answers));
+    const { client, protocol } = opened;
+    steps = new Steps(opened);
     const { tools } = await client.listTools();
     const seen = {
         protocol,
@@ -34,8 +48,9 @@ export async function run(open) {
         tools,
         calls: []
     };
-    for (const call of plan.calls ?? []) {
-        seen.calls.push(await events(transport, callTool, call));
+    if (plan.calls?.some(({ log }) => log)) await steps.wantLog();
+    for (const step of plan.calls ?? []) {
+        seen.calls.push(await steps.take(step));
     }
     if (plan.watch) {
         print({ watching: names(tools) });
@@ -45,33 +60,6 @@ export async function run(open) {
     await client.close();
     // Left at once, whatever connection the client keeps; but not before all is written.
     print(seen, () => process.exit(0));
-}
-
-/** What one call brings, in the order it comes; its outcome is the last. */
-async function events(transport, callTool, { name, arguments: args, progress, cancelAfter }) {
-    const seen = [];
-    const cancel = new AbortController();
-    const params = args === undefined ? { name } : { name, arguments: args };
-    const options = { signal: cancel.signal };
-    if (progress || cancelAfter) options.onprogress = () => {};
-    // Progress is taken where the messages come in: the SDKs drop a report that
-    // comes together with the response.
-    const { onmessage } = transport;
-    transport.onmessage = (message, extra) => {
-        if (message.method === 'notifications/progress') {
-            const { progressToken, ...report } = message.params;
-            seen.push({ progress: report });
-            if (seen.length === cancelAfter) cancel.abort('the plan says so');
-        }
-        onmessage(message, extra);
-    };
-    try {
-        seen.push({ result: await callTool(params, options) });
-    } catch (error) {
-        seen.push({ error: { code: error.code ?? null, message: String(error.message ?? error) } });
-    }
-    transport.onmessage = onmessage;
-    return seen;
 }
 
 function names(tools) {

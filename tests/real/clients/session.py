@@ -1,49 +1,34 @@
 """One session of a Python client, the same for each generation of the SDK:
-connect, list the tools, make the calls of the plan, and print what was seen.
+connect, list the tools, take the steps of the plan, and print what was seen.
 
 The plan is the one argument, JSON: `connect` ({url} or {command, args}),
-`negotiate` ("legacy" or "auto", for a client that knows both eras) and `calls`
-([{name, arguments?, progress?}], made in turn). One JSON document is printed;
-the events of a call are in the order in which they came, its outcome last.
+`negotiate` ("legacy" or "auto", for a client that knows both eras) and `calls`,
+the steps (see steps.py), taken in turn. One JSON document is printed; the
+events of a step are in the order in which they came, its outcome last.
 """
 
 import asyncio
 import json
 import sys
 
-
-def run(open_session, error_type):
-    """Runs the plan in the session that `open_session(plan)`, an asynchronous
-    context manager, yields; `error_type` is what the SDK raises for an error
-    answer."""
-    print(json.dumps(asyncio.run(_seen(open_session, error_type))))
+from steps import Steps, plain
 
 
-async def _seen(open_session, error_type):
+def run(open_session, types, error_type):
+    """Runs the plan in the session that `open_session(plan, callbacks)`, an
+    asynchronous context manager, yields; `types` are the SDK's, and `error_type`
+    is what it raises for an error answer."""
+    print(json.dumps(asyncio.run(_seen(open_session, types, error_type))))
+
+
+async def _seen(open_session, types, error_type):
     plan = json.loads(sys.argv[1])
-    async with open_session(plan) as (session, about):
+    todo = plan.get("calls", [])
+    steps = Steps(types)
+    async with open_session(plan, steps.callbacks()) as (session, about):
+        modern = about["protocol"] >= "2026"
         tools = (await session.list_tools()).tools
-        calls = [await _events(session, error_type, call) for call in plan.get("calls", [])]
-        return {**about, "tools": [_plain(tool) for tool in tools], "calls": calls}
-
-
-async def _events(session, error_type, call):
-    seen = []
-
-    async def on_progress(progress, total, message):
-        report = {"progress": progress, "total": total, "message": message}
-        seen.append({"progress": {key: value for key, value in report.items() if value is not None}})
-
-    callback = on_progress if call.get("progress") else None
-    try:
-        result = await session.call_tool(
-            call["name"], call.get("arguments"), progress_callback=callback
-        )
-        seen.append({"result": _plain(result)})
-    except error_type as error:
-        seen.append({"error": {"code": error.error.code, "message": error.error.message}})
-    return seen
-
-
-def _plain(model):
-    return model.model_dump(by_alias=True, mode="json", exclude_none=True)
+        if not modern and any(step.get("log") for step in todo):
+            await session.set_logging_level("debug")
+        calls = [await steps.take(session, step, modern, error_type) for step in todo]
+        return {**about, "tools": [plain(tool) for tool in tools], "calls": calls}

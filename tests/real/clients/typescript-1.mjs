@@ -4,9 +4,14 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import {
+    CreateMessageRequestSchema,
+    ElicitRequestSchema,
+    ListRootsRequestSchema
+} from '@modelcontextprotocol/sdk/types.js';
 import { run } from './session.mjs';
 
-await run(async ({ connect }, onToolsChanged) => {
+await run(async ({ connect }, onToolsChanged, answers) => {
     const transport = connect.url
         ? new StreamableHTTPClientTransport(new URL(connect.url))
         : new StdioClientTransport(connect);
@@ -18,6 +23,9 @@ await run(async ({ connect }, onToolsChanged) => {
             listChanged: { tools: { onChanged: onToolsChanged } }
         }
     );
+    for (const schema of [ElicitRequestSchema, CreateMessageRequestSchema, ListRootsRequestSchema]) {
+        client.setRequestHandler(schema, ({ method, params }) => answers[method](params));
+    }
     let protocol;
     // The SDK tells the transport alone which version was agreed on; stdio has no such method.
     transport.setProtocolVersion ??= () => {};

@@ -6,7 +6,7 @@ import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/cli
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { run } from './session.mjs';
 
-await run(async ({ connect, negotiate = 'legacy' }, onToolsChanged) => {
+await run(async ({ connect, negotiate = 'legacy' }, onToolsChanged, answers) => {
     const transport = connect.url
         ? new StreamableHTTPClientTransport(new URL(connect.url))
         : new StdioClientTransport(connect);
@@ -19,6 +19,9 @@ await run(async ({ connect, negotiate = 'legacy' }, onToolsChanged) => {
             listChanged: { tools: { onChanged: onToolsChanged } }
         }
     );
+    for (const [method, answer] of Object.entries(answers)) {
+        client.setRequestHandler(method, ({ params }) => answer(params));
+    }
     await client.connect(transport);
     return {
         client,
