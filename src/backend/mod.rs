@@ -1,7 +1,14 @@
 //! One backend as the rest of the house sees it: a name, a state, an inventory
 //! and a way to send it requests. Knows nothing of other backends or of clients.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use tokio::{
@@ -27,6 +34,8 @@ mod listening;
 mod mailbox;
 mod offers;
 mod state;
+#[cfg(test)]
+mod stub;
 mod subscribe;
 mod supervisor;
 pub(crate) mod unasked;
@@ -95,6 +104,28 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Over `link`, after the handshake.
+    fn new(
+        link: Link,
+        revision: Revision,
+        offers: Arc<Offers>,
+        server: Option<String>,
+        backend: Arc<str>,
+    ) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self {
+            link,
+            revision,
+            offers,
+            server,
+            backend,
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
+            wishes: Wishes::default(),
+            asking: Semaphore::new(subscribe::AT_ONCE),
+            level: Lowest::default(),
+        }
+    }
+
     /// The era that the backend speaks.
     pub(crate) fn era(&self) -> Era {
         self.revision.era()

@@ -1,16 +1,10 @@
 //! The life of one backend: connected, watched, its inventory kept fresh,
 //! connected anew when it is lost. The only place that changes its state.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::mpsc,
     task::JoinHandle,
     time::{Instant, sleep, sleep_until, timeout},
 };
@@ -19,7 +13,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     Backend, BackendError, Connection, Down, Ear, Inventory, Link, Lists, State, Unasked, Way,
-    Wishes, handshake, http, inventory, level::Lowest, listening, subscribe,
+    handshake, http, inventory, listening,
 };
 use crate::{
     config::{ConnectRetry, EraSetting},
@@ -34,9 +28,6 @@ const PROVEN: Duration = Duration::from_secs(10);
 
 /// How long changes are gathered before the lists are read again.
 const COALESCE: Duration = Duration::from_millis(50);
-
-/// How many connections there were, of all backends.
-static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 
 /// Messages outside of any exchange that may wait for the supervisor.
 const UNASKED: usize = 64;
@@ -246,17 +237,9 @@ impl Backend {
         };
         match shaken.await {
             Ok((revision, server, inventory)) => {
-                let connection = Connection {
-                    link,
-                    revision,
-                    offers: inventory.offers.clone().unwrap_or_default(),
-                    server,
-                    backend: Arc::clone(&self.name),
-                    number: CONNECTIONS.fetch_add(1, Ordering::Relaxed),
-                    wishes: Wishes::default(),
-                    asking: Semaphore::new(subscribe::AT_ONCE),
-                    level: Lowest::default(),
-                };
+                let offers = inventory.offers.clone().unwrap_or_default();
+                let name = Arc::clone(&self.name);
+                let connection = Connection::new(link, revision, offers, server, name);
                 Ok((Arc::new(connection), inventory, unasked))
             }
             Err(error) => {

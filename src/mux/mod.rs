@@ -26,6 +26,8 @@ mod catalog;
 mod clock;
 mod handle;
 mod instances;
+#[cfg(test)]
+mod interleavings;
 mod leg;
 mod lists;
 mod params;
@@ -50,7 +52,7 @@ pub use watching::{Sink, Watcher};
 
 use crate::{
     backend::{Backend, Exchange, Introduction, Lists, Observer, State},
-    config::Config,
+    config::{Config, ConnectRetry},
     protocol::{Era, Message, RpcError, method},
 };
 use addressees::Addressees;
@@ -102,28 +104,7 @@ impl Mux {
     pub fn start(config: &Config) -> Arc<Self> {
         let enabled = config.backends.iter().filter(|settings| settings.enabled);
         let backends = enabled.map(|settings| Arc::new(Backend::new(settings.clone())));
-        let stopping = CancellationToken::new();
-        let backends: Vec<_> = backends.collect();
-        let shares: Vec<_> = backends.iter().map(Share::of).collect();
-        let addressees = Arc::<Addressees>::default();
-        let mux = Arc::new(Self {
-            catalog: ArcSwap::from_pointee(Catalog::build(&shares)),
-            watching: Watching::new(backends.clone(), &addressees),
-            backends,
-            building: Mutex::default(),
-            versions: watch::Sender::default(),
-            activity: watch::Sender::new(()),
-            started: Instant::now(),
-            settled: AtomicBool::new(false),
-            closing: CancellationToken::new(),
-            places: Arc::new(Semaphore::new(MAX_CALLS)),
-            parking: Parking::new(),
-            tasks: Arc::default(),
-            addressees,
-            instances: Instances::new(config.connect_retry, stopping.clone()),
-            stopping,
-            supervisors: Mutex::default(),
-        });
+        let mux = Arc::new(Self::of(backends.collect(), config.connect_retry));
         let mut supervisors = mux
             .supervisors
             .lock()
@@ -137,6 +118,31 @@ impl Mux {
         }
         drop(supervisors);
         mux
+    }
+
+    /// In front of `backends`, which are not supervised yet.
+    fn of(backends: Vec<Arc<Backend>>, retry: ConnectRetry) -> Self {
+        let stopping = CancellationToken::new();
+        let shares: Vec<_> = backends.iter().map(Share::of).collect();
+        let addressees = Arc::<Addressees>::default();
+        Self {
+            catalog: ArcSwap::from_pointee(Catalog::build(&shares)),
+            watching: Watching::new(backends.clone(), &addressees),
+            addressees,
+            backends,
+            building: Mutex::default(),
+            versions: watch::Sender::default(),
+            activity: watch::Sender::new(()),
+            started: Instant::now(),
+            settled: AtomicBool::new(false),
+            closing: CancellationToken::new(),
+            places: Arc::new(Semaphore::new(MAX_CALLS)),
+            parking: Parking::new(),
+            tasks: Arc::default(),
+            instances: Instances::new(retry, stopping.clone()),
+            stopping,
+            supervisors: Mutex::default(),
+        }
     }
 
     /// The enabled backends, in the order of the configuration.

@@ -2,7 +2,7 @@
 
 use super::{
     ANSWER, FORM, able, able_legacy, asking, asking_in_rounds, asks, call, done,
-    support::{Client, Era, Peer, Setup, Step, at, legacy, member, members, text},
+    support::{Client, Era, Peer, Setup, Step, at, legacy, member, members, modern, result, text},
 };
 
 /// The answer of the client as a legacy server got it under `id`.
@@ -107,6 +107,25 @@ fn a_legacy_client_of_a_modern_server_is_asked_and_the_rounds_are_driven_for_it(
         );
         assert_eq!(abilities, super::ABLE, "the session's own");
     }
+}
+
+#[test]
+fn a_request_that_a_modern_server_must_not_make_holds_up_no_round() {
+    let again = result(r#"{"resultType":"input_required","requestState":"s"}"#);
+    let done = result(r#"{"resultType":"complete","content":[]}"#);
+    let script = modern(&["ask"]).turns(
+        "tools/call ask",
+        [
+            vec![asks(r#""e1""#, "elicitation/create", FORM), again],
+            vec![done],
+        ],
+    );
+    let peer = Peer::new(script);
+    let mux = Setup::one("b", &peer).serve();
+    let client = able_legacy(&mux);
+    let answer = client.converse(&call(&client, "b__ask", ""), |_| ANSWER.to_owned());
+    assert_eq!(answer.result(), r#"{"content":[]}"#);
+    assert_eq!(peer.messages("tools/call").len(), 2);
 }
 
 #[test]

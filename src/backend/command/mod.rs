@@ -55,6 +55,26 @@ impl CommandLink {
         })
     }
 
+    /// For tests: the same without a process.
+    #[cfg(test)]
+    pub(super) fn over(
+        stdin: impl tokio::io::AsyncWrite + Unpin + Send + 'static,
+        stdout: impl tokio::io::AsyncRead + Unpin + Send + 'static,
+        unasked: Ear,
+    ) -> Self {
+        let pipe = Pipe::open("b".into(), stdin, stdout, 1 << 20, unasked, None);
+        let ended = Arc::clone(&pipe);
+        tokio::spawn(async move {
+            ended.drained().await;
+            ended.close("it ended");
+        });
+        Self {
+            pipe,
+            stop: CancellationToken::new(),
+            keeper: Mutex::default(),
+        }
+    }
+
     /// Ends the process and waits until it and its group are gone.
     pub(super) async fn end(&self) {
         self.stop.cancel();
