@@ -4,7 +4,12 @@ use std::sync::Arc;
 
 use tracing::{debug, warn};
 
-use super::{Introduction, calls::Calls, ear::is_unasked, unasked};
+use super::{
+    Introduction,
+    calls::Calls,
+    ear::{is_addressed, is_unasked},
+    unasked,
+};
 use crate::protocol::{Id, Kind, Message, meta, method};
 
 /// What is left to do with a message once the calls have got what is theirs.
@@ -43,6 +48,7 @@ impl Calls {
                     _ => match (meta::subscription_id(&message), self.whose()) {
                         (Some(id), _) => self.get(id),
                         (None, Some(_)) if !is_unasked(&message) => None,
+                        (None, None) if is_of_an_extension(&message) => self.only().ok(),
                         (None, _) => return Rest::Unasked(message),
                     },
                 };
@@ -76,4 +82,11 @@ impl Calls {
         }
         Rest::Nothing
     }
+}
+
+/// Whether a notification is one that the specification does not know.
+fn is_of_an_extension(notification: &Message) -> bool {
+    !is_unasked(notification)
+        && !is_addressed(notification)
+        && notification.method() != Some(method::ACKNOWLEDGED)
 }

@@ -135,8 +135,11 @@ impl Endpoint {
         match era_of(&headers, &message) {
             Err(refusal) => refuse_to(&message, refusal),
             Ok(Era::Modern) => match message.kind() {
-                // No notification of a client is defined in this era over HTTP.
-                Kind::Notification { .. } => empty(StatusCode::ACCEPTED),
+                // None is defined in this era over HTTP but those of extensions.
+                Kind::Notification { .. } => {
+                    self.mux.tell(None, &message);
+                    empty(StatusCode::ACCEPTED)
+                }
                 Kind::Response { .. } => refuse((
                     StatusCode::BAD_REQUEST,
                     RpcError::new(

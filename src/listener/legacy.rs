@@ -126,7 +126,7 @@ pub(super) fn notified(mux: &Mux, session: &Session, message: &Message) {
         }
         Some(method::INITIALIZED) | None => {}
         Some(method::PROGRESS) => session.voice.progress(message),
-        Some(_) => mux.tell(&session.introduction, message),
+        Some(_) => mux.tell(Some(&session.introduction), message),
     }
 }
 

@@ -140,6 +140,8 @@ impl Client {
                 _ => {
                     if let Some(session) = self.session() {
                         legacy::notified(&self.mux, &session, &message);
+                    } else {
+                        self.mux.tell(None, &message);
                     }
                 }
             },

@@ -145,6 +145,28 @@ impl Bridge {
     }
 }
 
+/// A client's notification for a backend of `era`: a legacy one knows no protocol
+/// fields of the modern era.
+pub(super) fn notification(era: Era, message: &Message) -> Message {
+    let rewritten = || {
+        let params = RawObject::parse(message.payload()?).ok()?;
+        let own = RawObject::parse(params.get("_meta").ok()??).ok()?;
+        let mut kept = own.edit();
+        kept.remove_if(meta::is_request_field);
+        if era == Era::Modern || kept.is_empty() {
+            return None;
+        }
+        let kept = kept.finish();
+        let mut edit = params.edit();
+        match RawObject::parse(&kept).ok()?.members() {
+            [] => edit.remove_if(|key| key == "_meta"),
+            _ => edit.set("_meta", kept.as_str()).ok()?,
+        }
+        Some(message.rewritten(None, Some(&edit.finish())))
+    };
+    rewritten().unwrap_or_else(|| message.clone())
+}
+
 fn bad_meta(error: &RawError) -> RpcError {
     RpcError::new(INVALID_PARAMS, format!("Invalid params: _meta: {error}"))
 }

@@ -276,11 +276,13 @@ impl Mux {
         self.settled.store(true, Ordering::Relaxed);
     }
 
-    /// Passes on a notification of a legacy client: to the backends that are its
-    /// own; one of an extension to the one backend that it can belong to as well.
-    /// Others could not tell whose it is.
-    pub(crate) fn tell(&self, client: &Introduction, notification: &Message) {
-        self.instances.tell(client, notification);
+    /// Passes on a notification of a client: to the backends that are its own, if
+    /// it is a legacy one; one of an extension to the one backend that it can
+    /// belong to as well. Others could not tell whose it is.
+    pub(crate) fn tell(&self, client: Option<&Introduction>, notification: &Message) {
+        if let Some(client) = client {
+            self.instances.tell(client, notification);
+        }
         let method = notification.method().unwrap_or_default();
         if method::is_own_notification(method) {
             return;
@@ -288,7 +290,7 @@ impl Mux {
         let subject = method.strip_prefix("notifications/").unwrap_or(method);
         let owner = self.sole_backend(subject);
         if let Some(connection) = owner.and_then(|owner| owner.connected()) {
-            let notification = notification.clone();
+            let notification = bridge::notification(connection.era(), notification);
             tokio::spawn(async move { connection.link.send(&notification).await });
         }
     }

@@ -89,6 +89,8 @@ impl Parking {
         let handle = sealer.seal(number, &relay.request, life);
         let answer = Message::success(&relay.id, &input_required(&relay, &handle));
         if relay.again {
+            // The backend has asked nothing itself.
+            relay.unasked.clear();
             return answer;
         }
         let ends = {

@@ -35,11 +35,20 @@ impl Abilities {
         let of = |key: &str| own.get(key).ok().flatten();
         match request.method().unwrap_or_default() {
             method::ELICIT => of("elicitation").is_some_and(|modes| elicits(modes, request)),
-            method::SAMPLE => of("sampling").is_some(),
+            method::SAMPLE => of("sampling").is_some_and(|forms| samples(forms, request)),
             method::ROOTS_LIST => of("roots").is_some(),
             _ => true,
         }
     }
+}
+
+/// Tools are for clients that say so.
+fn samples(forms: &str, request: &Message) -> bool {
+    let has = |text: Option<&str>, key: &str| {
+        let object = text.and_then(|text| RawObject::parse(text).ok());
+        object.is_some_and(|object| matches!(object.get(key), Ok(Some(_))))
+    };
+    !has(request.payload(), "tools") || has(Some(forms), "tools")
 }
 
 /// A client that names no mode takes forms.
@@ -86,6 +95,14 @@ mod tests {
             url
         ));
         assert!(!covers("{}", method::SAMPLE, "{}"));
+        let tools = r#"{"tools":[]}"#;
+        assert!(covers(r#"{"sampling":{}}"#, method::SAMPLE, "{}"));
+        assert!(!covers(r#"{"sampling":{}}"#, method::SAMPLE, tools));
+        assert!(covers(
+            r#"{"sampling":{"tools":{}}}"#,
+            method::SAMPLE,
+            tools
+        ));
         assert!(!covers("[]", method::ROOTS_LIST, "{}"));
         assert!(covers(r#"{"roots":{}}"#, method::ROOTS_LIST, "{}"));
         assert!(covers("{}", "acme/ask", "{}"));

@@ -36,19 +36,7 @@ const THREADS: usize = 8;
 
 /// Trials that are known to fail: how their names begin and end. In the table
 /// their cells have a sign of their own.
-const NOT_YET: &[(&str, &str)] = &[
-    ("sampling with tools: 2024-11-05 to ", ""),
-    ("sampling with tools: 2025-03-26 to ", ""),
-    ("sampling with tools: 2025-06-18 to ", ""),
-    (
-        "an extension's notification, of the client: 2026-07-28 to ",
-        "",
-    ),
-    (
-        "an extension's notification, of the server: ",
-        " over stdio",
-    ),
-];
+const NOT_YET: &[(&str, &str)] = &[];
 
 /// Whether a trial is known to fail.
 fn not_yet(name: &str) -> bool {
