@@ -1,6 +1,11 @@
 //! Where the real servers and clients are, once `tests/real/install` has run.
 
-use std::path::{Path, PathBuf};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::LazyLock,
+};
 
 /// The folder of the install script, which everything is installed beside.
 pub(crate) fn folder() -> PathBuf {
@@ -50,8 +55,29 @@ pub(crate) fn python(sdk: u8, program: &str) -> PathBuf {
     installed(&format!("venv/mcp-{sdk}/bin/{program}"))
 }
 
+/// The client and server on rmcp, which cargo builds here: `tests/real/rmcp`.
+pub(crate) fn rmcp() -> PathBuf {
+    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
+        // <target>/<profile>/deps/<test>
+        let own = env::current_exe().unwrap();
+        let profile = own.ancestors().nth(2).unwrap();
+        let name = profile.file_name().unwrap().to_str().unwrap();
+        let status = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--package", "mcpmux-test-rmcp"])
+            .args(["--profile", if name == "debug" { "dev" } else { name }])
+            .arg("--target-dir")
+            .arg(profile.parent().unwrap())
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status()
+            .unwrap();
+        assert!(status.success(), "the peers on rmcp were not built");
+        profile.join("mcpmux-test-rmcp")
+    });
+    PROGRAM.clone()
+}
+
 fn npm_architecture() -> &'static str {
-    match std::env::consts::ARCH {
+    match env::consts::ARCH {
         "x86_64" => "x64",
         "aarch64" => "arm64",
         other => panic!("no Node.js is pinned for {other}: see tests/real/package.json"),

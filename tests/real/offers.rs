@@ -18,6 +18,7 @@ pub(crate) fn offers() -> Vec<Backend> {
         server("typescript-2", install::node(), "typescript-2.mjs"),
         server("python-1", install::python(1, "python"), "python_1.py"),
         server("python-2", install::python(2, "python"), "python_2.py"),
+        Backend::command("rmcp", [install::rmcp(), "serve".into(), "rmcp".into()]),
     ]
 }
 

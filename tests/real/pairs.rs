@@ -17,13 +17,15 @@ use crate::{
 };
 
 /// Every client.
-const CLIENTS: [Sdk; 6] = [
+const CLIENTS: [Sdk; 8] = [
     Sdk::TypeScript1,
     Sdk::TypeScript2(Legacy),
     Sdk::TypeScript2(Auto),
     Sdk::Python1,
     Sdk::Python2(Legacy),
     Sdk::Python2(Auto),
+    Sdk::Rmcp(Legacy),
+    Sdk::Rmcp(Auto),
 ];
 
 /// What a step of a client with a server brings: the plan of the step, and why
@@ -39,27 +41,42 @@ fn every_client_does_with_every_server_what_it_does_directly() {
         // One client at a time: a server on stdio cannot say which of two calls
         // a question of its own belongs to.
         let through = scope.spawn(|| {
-            let connect = mcpmux.over_http();
-            let steps = steps(&servers, |server, name| server.tool(name));
-            CLIENTS.map(|client| client.session(&connect, &steps))
+            let steps = steps(&servers, Backend::tool);
+            let launched = Config::new(&servers);
+            CLIENTS.map(|client| {
+                let connect = match client {
+                    Sdk::Rmcp(_) => {
+                        let mut connect = launched.over_stdio();
+                        let tools = servers.iter().map(|server| server.tool("say"));
+                        connect["until"] = tools.collect();
+                        connect
+                    }
+                    _ => mcpmux.over_http(),
+                };
+                client.session(&connect, &steps)
+            })
         });
-        let directly = CLIENTS.map(|client| {
-            servers
-                .iter()
-                .map(|server| {
+        let directly = servers.chunks(servers.len().div_ceil(2)).map(|servers| {
+            scope.spawn(move || {
+                let with = |server| {
                     let steps = steps([server], |_, name| name.to_owned());
-                    client.session(&server.directly(), &steps)
-                })
-                .collect::<Vec<_>>()
+                    CLIENTS.map(|client| client.session(&server.directly(), &steps))
+                };
+                servers.iter().map(with).collect::<Vec<_>>()
+            })
         });
+        let directly: Vec<_> = directly.collect();
+        let directly = directly.into_iter().flat_map(|half| half.join().unwrap());
+        let directly: Vec<_> = directly.collect();
         (through.join().unwrap(), directly)
     });
     mcpmux.stop();
 
     let mut table = BTreeMap::new();
-    for ((client, through), directly) in CLIENTS.iter().zip(&through).zip(&directly) {
+    for (at, (client, through)) in CLIENTS.iter().zip(&through).enumerate() {
         let mut seen = through.calls();
-        for (server, direct) in servers.iter().zip(directly) {
+        for (server, direct) in servers.iter().zip(&directly) {
+            let direct = &direct[at];
             let (here, rest) = seen.split_at(direct.calls().len());
             seen = rest;
             assert_same_tools(server, direct, through);

@@ -18,6 +18,8 @@ pub(crate) enum Sdk {
     Python1,
     /// `mcp` 2.x.
     Python2(Negotiate),
+    /// `rmcp`, which is not built with HTTP here.
+    Rmcp(Negotiate),
 }
 
 /// What a client that knows both eras does first.
@@ -52,16 +54,17 @@ impl Sdk {
     }
 
     fn command(self) -> Command {
-        let clients = install::folder().join("clients");
-        let (program, script) = match self {
-            Self::TypeScript1 => (install::node(), "typescript-1.mjs"),
-            Self::TypeScript2(_) => (install::node(), "typescript-2.mjs"),
-            Self::Python1 => (install::python(1, "python"), "python_1.py"),
-            Self::Python2(_) => (install::python(2, "python"), "python_2.py"),
+        let script = |script| install::folder().join("clients").join(script);
+        let (program, argument) = match self {
+            Self::TypeScript1 => (install::node(), script("typescript-1.mjs")),
+            Self::TypeScript2(_) => (install::node(), script("typescript-2.mjs")),
+            Self::Python1 => (install::python(1, "python"), script("python_1.py")),
+            Self::Python2(_) => (install::python(2, "python"), script("python_2.py")),
+            Self::Rmcp(_) => (install::rmcp(), "connect".into()),
         };
         let mut command = Command::new(program);
         command
-            .arg(clients.join(script))
+            .arg(argument)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("NO_PROXY", "127.0.0.1");
         command
@@ -69,7 +72,9 @@ impl Sdk {
 
     fn negotiate(self) -> Option<Negotiate> {
         match self {
-            Self::TypeScript2(negotiate) | Self::Python2(negotiate) => Some(negotiate),
+            Self::TypeScript2(negotiate) | Self::Python2(negotiate) | Self::Rmcp(negotiate) => {
+                Some(negotiate)
+            }
             Self::TypeScript1 | Self::Python1 => None,
         }
     }

@@ -19,6 +19,7 @@ await run(async ({ connect }, onToolsChanged, answers) => {
         { name: 'real-typescript-1', version: '1' },
         {
             // All that mcpmux relays: a server may offer more to who can do more.
+            // All that mcpmux relays: a server may offer more to who can do more.
             capabilities: { roots: {}, sampling: { context: {}, tools: {} }, elicitation: { form: {}, url: {} } },
             listChanged: { tools: { onChanged: onToolsChanged } }
         }
