@@ -6,7 +6,7 @@ use http::HeaderMap;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    BackendError, CancelReason, Ear, Exchange, Introduction,
+    BackendError, ClientEnd, Ear, Exchange, Introduction,
     command::CommandLink,
     http::{Client, HttpLink, SseLink},
 };
@@ -123,14 +123,14 @@ impl Link {
 
     /// Sends a request that carries `id`, also as its progress token. `headers`
     /// are the `Mcp-*` headers of a modern request, which only HTTP carries.
-    /// `client` says why its client cancels it, if it is made for one; only in
+    /// `client` is its client's end, if it is made for one; only in
     /// the course of such a request may the backend ask something.
     pub(crate) fn request(
         &self,
         id: u64,
         message: &Message,
         headers: HeaderMap,
-        client: Option<CancelReason>,
+        client: Option<ClientEnd>,
     ) -> Exchange {
         match self {
             Self::Command(link) => link.pipe.request(id, message, client),

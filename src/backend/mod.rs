@@ -18,7 +18,7 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 mod calls;
-mod cancel;
+mod client_end;
 pub mod command;
 mod deliver;
 mod ear;
@@ -42,7 +42,7 @@ pub(crate) mod unasked;
 mod unit;
 mod wish;
 
-pub use cancel::CancelReason;
+pub use client_end::{ClientEnd, Pause};
 pub(crate) use ear::Updates;
 use ear::{Ear, Told};
 pub use error::BackendError;

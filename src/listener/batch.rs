@@ -62,7 +62,7 @@ pub(super) async fn answer(
                 Kind::Request { .. } => {
                     let place = responses.len();
                     responses.push(None);
-                    let exchange = legacy::serve(&endpoint.mux, &session, message, false);
+                    let (exchange, _) = legacy::serve(&endpoint.mux, &session, message, false);
                     calls.spawn(async move { (place, exchange.response().await) });
                     None
                 }

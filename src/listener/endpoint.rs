@@ -7,12 +7,14 @@ use hyper::body::Incoming;
 use tracing::{debug, warn};
 
 use super::{
+    accept::{self, Form},
     batch,
     body::{Driven, Reply, Unread, read},
-    get, legacy,
+    call_stream, get, legacy,
     modern::{self, Refusal},
     origin::Doors,
     render::{Rendering, empty, json},
+    ring::EventId,
     session::{Session, Sessions},
 };
 use crate::{
@@ -95,9 +97,14 @@ impl Endpoint {
     async fn post(&self, request: Request<Incoming>) -> Response<Reply> {
         let (parts, body) = request.into_parts();
         let headers = parts.headers;
-        let stream = match acceptable(&headers) {
-            Ok(stream) => stream,
-            Err(refusal) => return refuse(refusal),
+        let Some(form) = Form::of(&headers) else {
+            return refuse((
+                StatusCode::NOT_ACCEPTABLE,
+                RpcError::new(
+                    INVALID_REQUEST,
+                    "Accept must list application/json and text/event-stream",
+                ),
+            ));
         };
         if !is_json(&headers) {
             return refuse((
@@ -126,12 +133,12 @@ impl Endpoint {
             return batch::answer(self, &headers, &body).await;
         }
         match Message::parse(body) {
-            Ok(message) => self.message(headers, message, stream).await,
+            Ok(message) => self.message(headers, message, form).await,
             Err(error) => refuse((StatusCode::BAD_REQUEST, error)),
         }
     }
 
-    async fn message(&self, headers: HeaderMap, message: Message, stream: bool) -> Response<Reply> {
+    async fn message(&self, headers: HeaderMap, message: Message, form: Form) -> Response<Reply> {
         match era_of(&headers, &message) {
             Err(refusal) => refuse_to(&message, refusal),
             Ok(Era::Modern) => match message.kind() {
@@ -150,13 +157,13 @@ impl Endpoint {
                 Kind::Request { .. } => match modern::check(&message, Some(headers)) {
                     Ok(caller) => {
                         Rendering::new(self.mux.request(caller, message), Era::Modern)
-                            .respond(stream)
+                            .respond(form, None)
                             .await
                     }
                     Err(refusal) => refuse_to(&message, refusal),
                 },
             },
-            Ok(Era::Legacy) => legacy::answer(self, &headers, message, stream).await,
+            Ok(Era::Legacy) => legacy::answer(self, &headers, message, form).await,
         }
     }
 
@@ -180,9 +187,9 @@ impl Endpoint {
         })
     }
 
-    /// A legacy session's stream of notifications.
+    /// A legacy session's stream of notifications, or the rest of a call's.
     fn get(&self, headers: &HeaderMap) -> Response<Reply> {
-        if !lists(headers, sse::MEDIA_TYPE) {
+        if !accept::names(headers, sse::MEDIA_TYPE) {
             return refuse((
                 StatusCode::NOT_ACCEPTABLE,
                 RpcError::new(INVALID_REQUEST, "Accept must list text/event-stream"),
@@ -196,8 +203,31 @@ impl Endpoint {
             Ok(session) => session,
             Err(refusal) => return refuse(refusal),
         };
-        let last_id = headers.get("last-event-id");
-        get::open(&self.mux, &session, last_id.and_then(|id| id.to_str().ok()))
+        let last_id = headers
+            .get("last-event-id")
+            .map(|id| id.to_str().unwrap_or_default());
+        match last_id.map(EventId::parse) {
+            None => return get::open(&self.mux, &session, None),
+            Some(Some(EventId { call: None, number })) => {
+                return get::open(&self.mux, &session, Some(number));
+            }
+            Some(Some(EventId {
+                call: Some(call),
+                number,
+            })) => {
+                if let Some(reading) = session.call_streams.resume(call, number) {
+                    return call_stream::go_on(reading);
+                }
+            }
+            Some(None) => {}
+        }
+        refuse((
+            StatusCode::BAD_REQUEST,
+            RpcError::new(
+                INVALID_REQUEST,
+                "Bad Request: what followed the event of Last-Event-ID is not kept, or there was no such event",
+            ),
+        ))
     }
 
     /// A legacy client takes its leave.
@@ -235,47 +265,6 @@ fn era_of(headers: &HeaderMap, message: &Message) -> Result<Era, Refusal> {
         Some((text, None)) => Err((StatusCode::BAD_REQUEST, modern::unsupported(text))),
         None => Ok(Era::Legacy),
     }
-}
-
-/// Whether the client takes an event stream; an error if it takes no answer at all.
-fn acceptable(headers: &HeaderMap) -> Result<bool, Refusal> {
-    // What the specification asks clients to send, mostly word for word.
-    let said = headers.get(header::ACCEPT).map(HeaderValue::as_bytes);
-    if said == Some(b"application/json, text/event-stream") {
-        return Ok(true);
-    }
-    if !headers.contains_key(header::ACCEPT) || lists(headers, sse::MEDIA_TYPE) {
-        return Ok(true);
-    }
-    if lists(headers, "application/json") {
-        return Ok(false);
-    }
-    Err((
-        StatusCode::NOT_ACCEPTABLE,
-        RpcError::new(
-            INVALID_REQUEST,
-            "Accept must list application/json and text/event-stream",
-        ),
-    ))
-}
-
-/// Whether `Accept` lists the media type, or a range that holds it.
-fn lists(headers: &HeaderMap, media_type: &str) -> bool {
-    headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .any(|value| {
-            value.split(',').any(|item| {
-                let item = item.split(';').next().unwrap_or_default().trim();
-                item.eq_ignore_ascii_case(media_type)
-                    || item == "*/*"
-                    || item.strip_suffix("/*").is_some_and(|kind| {
-                        let own = media_type.split('/').next();
-                        own.is_some_and(|own| own.eq_ignore_ascii_case(kind))
-                    })
-            })
-        })
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -19,12 +19,12 @@ use crate::{
 };
 
 /// How long a client that lost its stream is asked to wait, in milliseconds.
-const RETRY: u64 = 1000;
+pub(super) const RETRY: u64 = 1000;
 
 /// Opens the stream, which takes the place of an older one, behind the event
-/// `last_id` if the client names one.
-pub(super) fn open(mux: &Mux, session: &Arc<Session>, last_id: Option<&str>) -> Response<Reply> {
-    let mut stream = session.take_stream(last_id);
+/// `last` if the client names one.
+pub(super) fn open(mux: &Mux, session: &Arc<Session>, last: Option<u64>) -> Response<Reply> {
+    let mut stream = session.take_stream(last);
     let mut changes = mux.changes(Some(session.seen()));
     // Older clients take an event without data for a broken message.
     let primes = session.revision >= Revision::V2025_11_25;
@@ -50,6 +50,7 @@ pub(super) fn open(mux: &Mux, session: &Arc<Session>, last_id: Option<&str>) -> 
     })
 }
 
-fn event(sent: &Sent, retry: Option<u64>) -> Bytes {
-    sse::event_with(&sent.message, &sent.id, retry)
+/// An event with its id and, if given, a time to wait before going on from it.
+pub(super) fn event(sent: &Sent, retry: Option<u64>) -> Bytes {
+    sse::event_with(&sent.message, sent.id, retry)
 }

@@ -9,14 +9,16 @@ use serde_json::value::RawValue;
 use tracing::debug;
 
 use super::{
+    accept::Form,
     body::Reply,
+    call_stream::Opening,
     endpoint::{Endpoint, refuse, refuse_to},
     regret::Cancelled,
     render::{Rendering, empty, json},
     session::Session,
 };
 use crate::{
-    backend::{BackendError, Exchange},
+    backend::{BackendError, ClientEnd, Exchange},
     mux::{Caller, Mux},
     protocol::{
         Abilities, Era, Id, Kind, Level, Message, Revision, RpcError,
@@ -39,7 +41,7 @@ pub(super) async fn answer(
     endpoint: &Endpoint,
     headers: &HeaderMap,
     message: Message,
-    stream: bool,
+    form: Form,
 ) -> Response<Reply> {
     if message.method() == Some(method::INITIALIZE) && message.id().is_some() {
         return initialize(endpoint, &message);
@@ -50,8 +52,15 @@ pub(super) async fn answer(
     };
     match message.kind() {
         Kind::Request { .. } => {
-            let exchange = serve(&endpoint.mux, &session, message, stream);
-            Rendering::new(exchange, Era::Legacy).respond(stream).await
+            let (exchange, client) = serve(&endpoint.mux, &session, message, form.streams());
+            let opening = resumes(headers).then_some(Opening {
+                session: &session,
+                client,
+                kept: &endpoint.sessions.kept,
+            });
+            Rendering::new(exchange, Era::Legacy)
+                .respond(form, opening)
+                .await
         }
         Kind::Notification { .. } => {
             notified(&endpoint.mux, &session, &message);
@@ -66,30 +75,44 @@ pub(super) async fn answer(
     }
 }
 
+/// Whether the client takes up streams again, which it says for itself: another
+/// revision may have been agreed upon.
+fn resumes(headers: &HeaderMap) -> bool {
+    let said = headers.get(&mcp::PROTOCOL_VERSION);
+    let revision = said
+        .and_then(|said| said.to_str().ok())
+        .and_then(Revision::parse);
+    revision.is_some_and(|revision| revision >= Revision::V2025_11_25)
+}
+
 /// Serves a request within its session, where it can be cancelled; the client
-/// can be asked in its course if its answer is a stream.
+/// can be asked in its course if its answer is a `stream`. Also gives the
+/// client's end of the request.
 pub(super) fn serve(
     mux: &Arc<Mux>,
     session: &Arc<Session>,
     message: Message,
     stream: bool,
-) -> Exchange {
+) -> (Exchange, ClientEnd) {
     let Some(id) = message.id().cloned() else {
-        return Exchange::ready(Err(BackendError::NoResponse));
+        let none = Exchange::ready(Err(BackendError::NoResponse));
+        return (none, ClientEnd::default());
     };
     if message.method() == Some(method::SET_LEVEL) {
-        return Exchange::ready(Ok(set_level(session, &id, &message)));
+        let answer = Exchange::ready(Ok(set_level(session, &id, &message)));
+        return (answer, ClientEnd::default());
     }
     let place = session.enter(id);
+    let client = place.regret.client.clone();
     let mut caller = Caller {
-        reason: place.regret.reason.clone(),
+        client: client.clone(),
         ..session.caller()
     };
     if !stream {
         caller.voice = None;
     }
     let mut exchange = mux.request(caller, message);
-    Exchange::new(async_stream::stream! {
+    let exchange = Exchange::new(async_stream::stream! {
         loop {
             tokio::select! {
                 biased;
@@ -103,7 +126,8 @@ pub(super) fn serve(
                 },
             }
         }
-    })
+    });
+    (exchange, client)
 }
 
 /// Takes in the level of log messages that a client wants.

@@ -9,18 +9,23 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
+mod accept;
 mod aside;
 mod batch;
 mod body;
+mod call_stream;
+mod call_streams;
 mod connection;
 mod endpoint;
 mod get;
+mod kept;
 mod legacy;
 mod modern;
 mod origin;
 mod outbox;
 mod regret;
 mod render;
+mod ring;
 mod session;
 pub mod stdio;
 

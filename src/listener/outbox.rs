@@ -1,67 +1,50 @@
-//! What goes to a legacy client on the stream of its session: a bounded ring of
-//! events with ids, from which a client that lost its stream takes up again
-//! where it left off (2025-11-25, `basic/transports`, Resumability and
-//! Redelivery). One that was never used takes no memory of its own.
+//! What goes to a legacy client on one stream, its session's or a call's, and
+//! who reads it: a client that lost its stream takes up again where it left off
+//! (2025-11-25, `basic/transports`, Resumability and Redelivery). One that was
+//! never used takes no memory of its own.
 
 use std::{
-    collections::VecDeque,
     future::poll_fn,
     sync::{Mutex, MutexGuard, PoisonError},
-    task::{Poll, Waker},
+    task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
 
+use super::ring::{EventId, Ring};
 use crate::protocol::Message;
 
-/// The most events that are kept, sent ones included.
-const MAX_EVENTS: usize = 1024;
-
-/// The most bytes that their messages take; one message may be larger.
-const MAX_BYTES: usize = 256 * 1024;
-
-/// What stands before the number in the id of an event: a session has one stream.
-const STREAM: &str = "get-";
-
-/// A session's outbox.
+/// One stream's outbox.
 #[derive(Debug, Default)]
-pub(super) struct Outbox(Mutex<Option<Box<Ring>>>);
+pub(super) struct Outbox(Mutex<Option<Box<State>>>);
 
-/// The events.
+type Slot<'a> = MutexGuard<'a, Option<Box<State>>>;
+
 #[derive(Debug, Default)]
-struct Ring {
-    /// The oldest first; numbers grow.
-    events: VecDeque<Event>,
-    bytes: usize,
-    /// The number of the newest event.
-    newest: u64,
+struct State {
+    /// The call whose stream it is for, if not its session's.
+    call: Option<u64>,
+    ring: Ring,
     /// The number of the newest event that was ever sent.
     sent: u64,
     /// How many readers there were; the last one reads.
     readers: u64,
     waker: Option<Waker>,
+    /// Nothing more comes.
     ended: bool,
-}
-
-#[derive(Debug)]
-struct Event {
-    number: u64,
-    message: Bytes,
-    /// What it says, if saying it once is enough.
-    about: Option<Box<str>>,
 }
 
 /// What a reader gets.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Sent {
     /// The event's id.
-    pub(super) id: String,
+    pub(super) id: EventId,
     /// The message; empty for an event that only carries its id.
     pub(super) message: Bytes,
 }
 
 /// Who reads an outbox, until another one does.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Reader {
     number: u64,
     /// The number of the last event that it had.
@@ -69,6 +52,14 @@ pub(super) struct Reader {
 }
 
 impl Outbox {
+    /// The outbox of a session's call.
+    pub(super) fn of_call(number: u64) -> Self {
+        Self(Mutex::new(Some(Box::new(State {
+            call: Some(number),
+            ..State::default()
+        }))))
+    }
+
     /// Puts in a message.
     pub(super) fn push(&self, message: &Message) {
         self.put(message.bytes().clone(), None);
@@ -81,128 +72,152 @@ impl Outbox {
 
     fn put(&self, message: Bytes, about: Option<&str>) {
         let mut slot = self.slot();
-        let ring = slot.get_or_insert_default();
-        if ring.ended {
-            return;
-        }
-        let mut unsent = ring.events.iter().rev();
-        let mut waits = || {
-            unsent
-                .by_ref()
-                .take_while(|event| event.number > ring.sent)
-                .any(|event| event.about.as_deref() == about)
-        };
-        if about.is_some() && waits() {
-            return;
-        }
-        ring.newest += 1;
-        ring.bytes += message.len();
-        ring.events.push_back(Event {
-            number: ring.newest,
-            message,
-            about: about.map(Into::into),
-        });
-        while ring.events.len() > MAX_EVENTS || (ring.bytes > MAX_BYTES && ring.events.len() > 1) {
-            if let Some(oldest) = ring.events.pop_front() {
-                ring.bytes -= oldest.message.len();
-            }
-        }
-        let waker = ring.waker.take();
-        drop(slot);
-        if let Some(waker) = waker {
-            waker.wake();
+        let state = slot.get_or_insert_default();
+        let waits = about.is_some_and(|what| state.ring.says(what, state.sent));
+        if !state.ended && !waits {
+            state.ring.push(message, about);
+            wake(slot);
         }
     }
 
-    /// Takes over the reading: what follows the event `last_id`, if that is one
-    /// of this outbox, else what was never sent.
-    pub(super) fn read(&self, last_id: Option<&str>) -> Reader {
+    /// Puts in a message on its way to `reader`, who has had all before it.
+    pub(super) fn pass(&self, reader: &mut Reader, message: Bytes) -> Sent {
         let mut slot = self.slot();
-        let ring = slot.get_or_insert_default();
-        let last = last_id
-            .and_then(|id| id.strip_prefix(STREAM)?.parse().ok())
-            .filter(|last| *last <= ring.newest);
-        ring.readers += 1;
-        let reader = Reader {
-            number: ring.readers,
-            had: last.unwrap_or(ring.sent),
-        };
-        let waker = ring.waker.take();
-        drop(slot);
-        if let Some(waker) = waker {
-            waker.wake();
+        let state = slot.get_or_insert_default();
+        state.ring.push(message.clone(), None);
+        reader.had = state.ring.newest();
+        state.sent = reader.had;
+        Sent {
+            id: state.id(reader.had),
+            message,
         }
-        reader
+    }
+
+    /// Takes over the reading: what follows the event `last`, if there was such
+    /// a one, else what was never sent.
+    pub(super) fn read(&self, last: Option<u64>) -> Reader {
+        let mut slot = self.slot();
+        let state = slot.get_or_insert_default();
+        let last = last.filter(|last| *last <= state.ring.newest());
+        let had = last.unwrap_or(state.sent);
+        take_over(slot, had)
+    }
+
+    /// Takes over the reading, of all that follows the event `last`; `None` if
+    /// there was no such event or not all is kept.
+    pub(super) fn read_all(&self, last: u64) -> Option<Reader> {
+        let slot = self.slot();
+        let all = slot.as_ref()?.ring.has_all_after(last);
+        all.then(|| take_over(slot, last))
+    }
+
+    /// Whether `reader` still reads.
+    pub(super) fn is_read_by(&self, reader: &Reader) -> bool {
+        let slot = self.slot();
+        slot.as_ref()
+            .is_some_and(|state| state.readers == reader.number)
     }
 
     /// An event without a message, from whose id the reader can go on; `None`
     /// if the next event does as well.
     pub(super) fn prime(&self, reader: &mut Reader) -> Option<Sent> {
         let mut slot = self.slot();
-        let ring = slot.as_mut()?;
-        if reader.number != ring.readers || reader.had < ring.newest_event() {
+        let state = slot.as_mut()?;
+        if reader.number != state.readers || state.ring.after(reader.had).is_some() {
             return None;
         }
-        ring.newest += 1;
-        ring.sent = ring.newest;
-        reader.had = ring.newest;
+        reader.had = state.ring.number();
+        state.sent = reader.had;
         Some(Sent {
-            id: format!("{STREAM}{}", ring.newest),
+            id: state.id(reader.had),
             message: Bytes::new(),
         })
     }
 
-    /// The reader's next event; `None` once another one reads or the session is
-    /// over.
+    /// The reader's next event; `None` once another one reads or nothing more
+    /// comes.
     pub(super) async fn next(&self, reader: &mut Reader) -> Option<Sent> {
-        poll_fn(|cx| {
-            let mut slot = self.slot();
-            let Some(ring) = slot.as_mut() else {
-                return Poll::Ready(None);
-            };
-            if ring.ended || reader.number != ring.readers {
+        poll_fn(|cx| self.poll_next(reader, cx)).await
+    }
+
+    /// See [`next`](Self::next).
+    pub(super) fn poll_next(
+        &self,
+        reader: &mut Reader,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Sent>> {
+        let mut slot = self.slot();
+        let Some(state) = slot.as_mut() else {
+            return Poll::Ready(None);
+        };
+        if reader.number != state.readers {
+            return Poll::Ready(None);
+        }
+        let Some(event) = state.ring.after(reader.had) else {
+            if state.ended {
                 return Poll::Ready(None);
             }
-            let at = ring
-                .events
-                .partition_point(|event| event.number <= reader.had);
-            let Some(event) = ring.events.get(at) else {
-                ring.waker = Some(cx.waker().clone());
-                return Poll::Pending;
-            };
-            reader.had = event.number;
-            ring.sent = ring.sent.max(event.number);
-            Poll::Ready(Some(Sent {
-                id: format!("{STREAM}{}", event.number),
-                message: event.message.clone(),
-            }))
-        })
-        .await
+            state.waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        };
+        reader.had = event.number;
+        let message = event.message.clone();
+        state.sent = state.sent.max(reader.had);
+        Poll::Ready(Some(Sent {
+            id: state.id(reader.had),
+            message,
+        }))
+    }
+
+    /// Nothing more comes; what is kept can still be read.
+    pub(super) fn close(&self) {
+        let mut slot = self.slot();
+        slot.get_or_insert_default().ended = true;
+        wake(slot);
     }
 
     /// The session is over: nothing is kept any more.
     pub(super) fn end(&self) {
         let mut slot = self.slot();
-        let ring = slot.get_or_insert_default();
-        let waker = ring.waker.take();
-        **ring = Ring {
-            ended: true,
-            ..Ring::default()
-        };
-        drop(slot);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        let state = slot.get_or_insert_default();
+        state.ended = true;
+        state.ring = Ring::default();
+        wake(slot);
     }
 
-    fn slot(&self) -> MutexGuard<'_, Option<Box<Ring>>> {
+    /// The bytes of what is kept.
+    pub(super) fn bytes(&self) -> usize {
+        self.slot().as_ref().map_or(0, |state| state.ring.bytes())
+    }
+
+    fn slot(&self) -> Slot<'_> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Ring {
-    fn newest_event(&self) -> u64 {
-        self.events.back().map_or(0, |event| event.number)
+impl State {
+    fn id(&self, number: u64) -> EventId {
+        EventId {
+            call: self.call,
+            number,
+        }
+    }
+}
+
+/// Makes the next reader the one that reads.
+fn take_over(mut slot: Slot<'_>, had: u64) -> Reader {
+    let state = slot.get_or_insert_default();
+    state.readers += 1;
+    let number = state.readers;
+    wake(slot);
+    Reader { number, had }
+}
+
+fn wake(mut slot: Slot<'_>) {
+    let waker = slot.as_mut().and_then(|state| state.waker.take());
+    drop(slot);
+    if let Some(waker) = waker {
+        waker.wake();
     }
 }
 
@@ -212,14 +227,21 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{
+        super::ring::{MAX_BYTES, MAX_EVENTS},
+        *,
+    };
 
     fn message(text: &str) -> Message {
         Message::notification(text, "{}")
     }
 
-    /// Everything that can be read now: ids and methods.
-    fn drain(outbox: &Outbox, reader: &mut Reader) -> Vec<(String, String)> {
+    fn put(outbox: &Outbox, message: &Message) {
+        outbox.put(message.bytes().clone(), None);
+    }
+
+    /// Everything that can be read now: numbers and methods.
+    fn drain(outbox: &Outbox, reader: &mut Reader) -> Vec<(u64, String)> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()
@@ -230,7 +252,7 @@ mod tests {
                 tokio::time::timeout(Duration::ZERO, outbox.next(reader)).await
             {
                 let message = Message::parse(sent.message).unwrap();
-                all.push((sent.id, message.method().unwrap().to_owned()));
+                all.push((sent.id.number, message.method().unwrap().to_owned()));
             }
             all
         })
@@ -244,20 +266,19 @@ mod tests {
     fn a_reader_that_comes_back_gets_what_followed_its_last_event() {
         let outbox = Outbox::default();
         for text in ["a", "b", "c"] {
-            outbox.push(&message(text));
+            put(&outbox, &message(text));
         }
         let mut first = outbox.read(None);
         let had = drain(&outbox, &mut first);
         assert_eq!(had.len(), 3);
-        outbox.push(&message("d"));
+        put(&outbox, &message("d"));
         assert_eq!(
-            methods(&outbox, &mut outbox.read(Some(&had[0].0))),
+            methods(&outbox, &mut outbox.read(Some(had[0].0))),
             ["b", "c", "d"]
         );
         // What was sent once is not sent again to one that does not ask for it.
         assert!(methods(&outbox, &mut outbox.read(None)).is_empty());
-        assert!(methods(&outbox, &mut outbox.read(Some("get-99"))).is_empty());
-        assert!(methods(&outbox, &mut outbox.read(Some("other"))).is_empty());
+        assert!(methods(&outbox, &mut outbox.read(Some(99))).is_empty());
         assert!(methods(&outbox, &mut first).is_empty(), "another one reads");
     }
 
@@ -278,17 +299,17 @@ mod tests {
         let outbox = Outbox::default();
         let mut reader = outbox.read(None);
         let primed = outbox.prime(&mut reader).unwrap();
-        outbox.push(&message("a"));
+        put(&outbox, &message("a"));
         let had = drain(&outbox, &mut reader);
-        assert_ne!(primed.id, had[0].0);
-        let mut again = outbox.read(Some(&primed.id));
+        assert_ne!(primed.id.number, had[0].0);
+        let mut again = outbox.read(Some(primed.id.number));
         assert_eq!(
             outbox.prime(&mut again),
             None,
             "there is an event to begin with"
         );
         assert_eq!(methods(&outbox, &mut again), ["a"]);
-        let mut last = outbox.read(Some(&had[0].0));
+        let mut last = outbox.read(Some(had[0].0));
         assert!(outbox.prime(&mut last).is_some());
     }
 
@@ -296,13 +317,31 @@ mod tests {
     fn it_is_bounded_and_forgets_the_oldest() {
         let outbox = Outbox::default();
         for n in 0..=MAX_EVENTS {
-            outbox.push(&message(&n.to_string()));
+            put(&outbox, &message(&n.to_string()));
         }
         assert_eq!(methods(&outbox, &mut outbox.read(None))[0], "1");
         let large = message(&"x".repeat(MAX_BYTES));
-        outbox.push(&large);
-        outbox.push(&large);
+        put(&outbox, &large);
+        put(&outbox, &large);
         assert_eq!(methods(&outbox, &mut outbox.read(None)).len(), 1);
+    }
+
+    #[test]
+    fn who_must_have_all_is_not_given_what_is_left() {
+        let outbox = Outbox::of_call(1);
+        let mut reader = outbox.read(None);
+        let primed = outbox.prime(&mut reader).unwrap();
+        assert_eq!(primed.id.to_string(), "post1-1");
+        for n in 0..=MAX_EVENTS {
+            put(&outbox, &message(&n.to_string()));
+        }
+        assert!(outbox.read_all(primed.id.number).is_none());
+        assert!(outbox.is_read_by(&reader), "nobody takes over in vain");
+        let mut other = outbox.read_all(primed.id.number + 1).unwrap();
+        assert!(!outbox.is_read_by(&reader));
+        outbox.close();
+        assert_eq!(methods(&outbox, &mut other).len(), MAX_EVENTS);
+        assert!(outbox.read_all(9999).is_none());
     }
 
     #[test]
@@ -310,7 +349,7 @@ mod tests {
         let outbox = Outbox::default();
         let mut reader = outbox.read(None);
         outbox.end();
-        outbox.push(&message("a"));
+        put(&outbox, &message("a"));
         assert!(drain(&outbox, &mut reader).is_empty());
     }
 
@@ -321,13 +360,13 @@ mod tests {
         fn cuts_lose_and_repeat_nothing(acts in prop::collection::vec(0..3_u8, 0..200)) {
             let outbox = Outbox::default();
             let mut reader = outbox.read(None);
-            let mut last: Option<String> = None;
+            let mut last: Option<u64> = None;
             let mut had = Vec::new();
             let mut count = 0;
             for act in acts {
                 match act {
                     0 => {
-                        outbox.push(&message(&count.to_string()));
+                        put(&outbox, &message(&count.to_string()));
                         count += 1;
                     }
                     1 => for (id, method) in drain(&outbox, &mut reader) {
@@ -335,9 +374,9 @@ mod tests {
                         last = Some(id);
                     },
                     _ => {
-                        reader = outbox.read(last.as_deref());
+                        reader = outbox.read(last);
                         if let Some(primed) = outbox.prime(&mut reader) {
-                            last = Some(primed.id);
+                            last = Some(primed.id.number);
                         }
                     }
                 }

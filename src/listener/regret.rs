@@ -4,7 +4,7 @@
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    backend::CancelReason,
+    backend::ClientEnd,
     protocol::{Id, Message, RawObject},
 };
 
@@ -33,15 +33,15 @@ impl Cancelled {
 pub(super) struct Regret {
     /// It has been cancelled.
     pub(super) cancelled: CancellationToken,
-    /// Why, for the backend.
-    pub(super) reason: CancelReason,
+    /// The client's end of the request, through which the backend learns why.
+    pub(super) client: ClientEnd,
 }
 
 impl Default for Regret {
     fn default() -> Self {
         Self {
             cancelled: CancellationToken::new(),
-            reason: CancelReason::open(),
+            client: ClientEnd::open(),
         }
     }
 }
@@ -51,14 +51,14 @@ impl Regret {
     pub(super) fn below(all: &CancellationToken) -> Self {
         Self {
             cancelled: all.child_token(),
-            reason: CancelReason::open(),
+            client: ClientEnd::open(),
         }
     }
 
     /// Takes in the notification.
     pub(super) fn take(&self, cancelled: &Cancelled) {
         if let Some(reason) = &cancelled.reason {
-            self.reason.give(reason);
+            self.client.cancel(reason);
         }
         self.cancelled.cancel();
     }

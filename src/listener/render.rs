@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use tokio::time::timeout;
 
-use super::{body::Reply, modern};
+use super::{accept::Form, body::Reply, call_stream::Opening, modern};
 use crate::{
     backend::{BackendError, Exchange, Item},
     protocol::{Era, Kind, Message, RpcError, error::INTERNAL_ERROR, sse},
@@ -42,20 +42,40 @@ impl Rendering {
         item
     }
 
-    /// The HTTP response. Notifications are left out if `stream` is not wanted.
-    pub(super) async fn respond(mut self, stream: bool) -> Response<Reply> {
+    /// The HTTP response, of which a stream can be taken up again where there is
+    /// an `opening`. What comes before the response is left out of one JSON body.
+    pub(super) async fn respond(
+        mut self,
+        form: Form,
+        opening: Option<Opening<'_>>,
+    ) -> Response<Reply> {
+        // A stream of the legacy era can begin at once. The status of a modern
+        // answer depends on its first message, and there one body is the rule.
+        if self.era == Era::Legacy && matches!(form, Form::StreamFirst | Form::Stream) {
+            return self.stream(None, opening);
+        }
         loop {
             match timeout(KEEP_ALIVE, self.next()).await {
+                Ok(Some(Ok(only)))
+                    if form == Form::Stream && status(&only, self.era).is_success() =>
+                {
+                    return self.stream(Some(only), opening);
+                }
                 Ok(Some(item)) if is_last(&item) => return whole(item, self.era),
                 Ok(None) => return whole(Err(BackendError::NoResponse), self.era),
-                Ok(Some(item)) if stream => return self.stream(item.ok()),
-                Err(_) if stream => return self.stream(None),
+                Ok(Some(item)) if form.streams() => return self.stream(item.ok(), opening),
+                Err(_) if form.streams() => return self.stream(None, opening),
                 Ok(Some(_)) | Err(_) => {}
             }
         }
     }
 
-    fn stream(mut self, first: Option<Message>) -> Response<Reply> {
+    fn stream(mut self, first: Option<Message>, opening: Option<Opening<'_>>) -> Response<Reply> {
+        if let Some(opening) = opening
+            && let Some(exchange) = self.exchange.take()
+        {
+            return opening.answer(exchange, first);
+        }
         events(async_stream::stream! {
             match first {
                 Some(message) => yield sse::event(message.bytes()),
@@ -86,23 +106,24 @@ impl Drop for Rendering {
     }
 }
 
-fn is_last(item: &Item) -> bool {
+/// Whether nothing of its exchange follows.
+pub(super) fn is_last(item: &Item) -> bool {
     item.as_ref().map_or(true, |message| {
         matches!(message.kind(), Kind::Response { .. })
     })
 }
 
+/// The HTTP status of an answer that is, or begins with, `message`.
+fn status(message: &Message, era: Era) -> StatusCode {
+    match message.kind() {
+        Kind::Response { failed: true, .. } if era == Era::Modern => modern::status(message),
+        _ => StatusCode::OK,
+    }
+}
+
 fn whole(item: Item, era: Era) -> Response<Reply> {
     match item {
-        Ok(message) => {
-            let failed = matches!(message.kind(), Kind::Response { failed: true, .. });
-            let status = if failed && era == Era::Modern {
-                modern::status(&message)
-            } else {
-                StatusCode::OK
-            };
-            json(status, message.into_bytes())
-        }
+        Ok(message) => json(status(&message, era), message.into_bytes()),
         // The client does not wait for a response any more.
         Err(BackendError::Cancelled) => empty(StatusCode::ACCEPTED),
         Err(error) => json(

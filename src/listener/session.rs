@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use super::{
+    call_streams::CallStreams,
+    kept::Kept,
     outbox::{Outbox, Reader, Sent},
     regret::{Cancelled, Regret},
 };
@@ -50,6 +52,8 @@ pub(super) struct Session {
     used: AtomicU64,
     streams: AtomicUsize,
     outbox: Outbox,
+    /// The streams of its calls that can be taken up again.
+    pub(super) call_streams: CallStreams,
     watcher: Watcher,
     calls: Mutex<HashMap<Id, Regret>>,
     /// The session is over.
@@ -76,6 +80,7 @@ impl Session {
             used: AtomicU64::new(0),
             streams: AtomicUsize::new(0),
             outbox: Outbox::default(),
+            call_streams: CallStreams::default(),
             watcher,
             calls: Mutex::default(),
             ended,
@@ -140,12 +145,12 @@ impl Session {
         }
     }
 
-    /// Takes over the session's stream, behind the event `last_id` if one is
+    /// Takes over the session's stream, behind the event `last` if one is
     /// named. An older stream ends, so that no message goes out on two.
-    pub(super) fn take_stream(self: &Arc<Self>, last_id: Option<&str>) -> Stream {
+    pub(super) fn take_stream(self: &Arc<Self>, last: Option<u64>) -> Stream {
         self.streams.fetch_add(1, Ordering::Relaxed);
         Stream {
-            reader: self.outbox.read(last_id),
+            reader: self.outbox.read(last),
             session: Arc::clone(self),
         }
     }
@@ -154,6 +159,7 @@ impl Session {
     pub(super) fn end(&self) {
         self.ended.cancel();
         self.outbox.end();
+        self.call_streams.end();
         self.watcher.end();
     }
 
@@ -218,6 +224,8 @@ pub(super) struct Sessions {
     born: Instant,
     table: RwLock<HashMap<String, Arc<Session>>>,
     swept: Mutex<Instant>,
+    /// Streams of calls that are over.
+    pub(super) kept: Arc<Kept>,
 }
 
 impl Sessions {
@@ -227,6 +235,7 @@ impl Sessions {
             born,
             table: RwLock::default(),
             swept: Mutex::new(born),
+            kept: Arc::default(),
         }
     }
 

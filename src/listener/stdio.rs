@@ -210,7 +210,7 @@ impl Client {
         }
         let client = Arc::clone(self);
         let caller = Caller {
-            reason: regret.reason.clone(),
+            client: regret.client.clone(),
             ..caller
         };
         let mut exchange = self.mux.request(caller, message);

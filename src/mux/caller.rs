@@ -6,7 +6,7 @@ use http::HeaderMap;
 
 use super::{Subscriber, Voice};
 use crate::{
-    backend::{CancelReason, Introduction},
+    backend::{ClientEnd, Introduction},
     protocol::{Era, Level, Revision},
 };
 
@@ -27,8 +27,8 @@ pub struct Caller {
     pub headers: Option<HeaderMap>,
     /// A client that can be told of updates outside of any request.
     pub(crate) subscriber: Option<Subscriber>,
-    /// Where the client's reason stands if it cancels the request.
-    pub reason: CancelReason,
+    /// The client's end of the request.
+    pub client: ClientEnd,
 }
 
 impl Caller {
@@ -41,7 +41,7 @@ impl Caller {
             level: None,
             headers: None,
             subscriber: None,
-            reason: CancelReason::default(),
+            client: ClientEnd::default(),
         }
     }
 

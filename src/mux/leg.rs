@@ -126,7 +126,7 @@ impl Sending<'_> {
         let exchange =
             connection
                 .link
-                .request(number, &outgoing, headers, Some(caller.reason.clone()));
+                .request(number, &outgoing, headers, Some(caller.client.clone()));
         Ok(Leg {
             exchange,
             connection,

@@ -1,6 +1,8 @@
 //! Server-sent events: how a message becomes an event, and a bounded decoder
 //! for the events of a backend (WHATWG HTML, section 9.2).
 
+use std::fmt::{Display, Write};
+
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::{memchr_iter, memchr2};
 
@@ -23,18 +25,17 @@ pub fn event(data: &[u8]) -> Bytes {
 
 /// As [`event`], with an id to go on from and, if given, a time to wait before
 /// that, in milliseconds. Without `data` it only carries them.
-pub fn event_with(data: &[u8], id: &str, retry: Option<u64>) -> Bytes {
-    let mut out = BytesMut::with_capacity(data.len() + id.len() + 48);
+pub fn event_with(data: &[u8], id: impl Display, retry: Option<u64>) -> Bytes {
+    let mut out = BytesMut::with_capacity(data.len() + 96);
     let kind = if data.is_empty() {
         ""
     } else {
         "event: message\n"
     };
-    for part in [kind, "id: ", id, "\n"] {
-        out.extend_from_slice(part.as_bytes());
-    }
+    // Writing to memory does not fail.
+    let _ = writeln!(out, "{kind}id: {id}");
     if let Some(retry) = retry {
-        out.extend_from_slice(format!("retry: {retry}\n").as_bytes());
+        let _ = writeln!(out, "retry: {retry}");
     }
     put_data(&mut out, data);
     out.freeze()

@@ -17,7 +17,7 @@ use tracing::{debug, warn};
 use super::{LAST_WORDS, process::printable};
 use crate::{
     backend::{
-        BackendError, CancelReason, Ear, Exchange, Introduction, Size, Unasked, calls::Calls,
+        BackendError, ClientEnd, Ear, Exchange, Introduction, Size, Unasked, calls::Calls,
         deliver::Rest, mailbox::Mailbox,
     },
     protocol::{
@@ -87,13 +87,13 @@ impl Pipe {
     }
 
     /// Sends `message`, a request that carries `id` and, if it wants progress,
-    /// `id` as its progress token too. `client` says why its client cancels it,
-    /// if it is made for one.
+    /// `id` as its progress token too. `client` is its client's end, if it is made
+    /// for one.
     pub(crate) fn request(
         self: &Arc<Self>,
         id: u64,
         message: &Message,
-        client: Option<CancelReason>,
+        client: Option<ClientEnd>,
     ) -> Exchange {
         let call = Call::enter(Arc::clone(self), id, client);
         let line = one_line(message.bytes());
@@ -210,11 +210,11 @@ struct Call {
     pipe: Arc<Pipe>,
     id: u64,
     mailbox: Arc<Mailbox>,
-    reason: CancelReason,
+    client: ClientEnd,
 }
 
 impl Call {
-    fn enter(pipe: Arc<Pipe>, id: u64, client: Option<CancelReason>) -> Self {
+    fn enter(pipe: Arc<Pipe>, id: u64, client: Option<ClientEnd>) -> Self {
         let mailbox = pipe.calls.enter(id, client.is_some());
         if pipe.closed.is_cancelled() {
             pipe.calls.take(id);
@@ -224,7 +224,7 @@ impl Call {
             pipe,
             id,
             mailbox,
-            reason: client.unwrap_or_default(),
+            client: client.unwrap_or_default(),
         }
     }
 }
@@ -234,7 +234,7 @@ impl Drop for Call {
         if self.pipe.calls.take(self.id).is_none() || self.pipe.closed.is_cancelled() {
             return;
         }
-        let cancel = Message::notification(method::CANCELLED, &self.reason.params(self.id));
+        let cancel = Message::notification(method::CANCELLED, &self.client.cancelled(self.id));
         if let Err(mpsc::error::TrySendError::Full(line)) =
             self.pipe.outbox.try_send(cancel.into_bytes())
         {

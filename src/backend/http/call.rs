@@ -2,42 +2,32 @@
 //! answer, taken up again where its stream broke off, and what the server says
 //! on its other stream in the course of the call.
 
-use std::{future::poll_fn, sync::Arc, time::Duration};
+use std::{future::poll_fn, sync::Arc};
 
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use tracing::debug;
 
 use super::{
     answer::{self, Events, is_event_stream},
     link::HttpLink,
+    resume::pause_of,
 };
 use crate::{
     backend::{
-        BackendError, CancelReason, Exchange, Unasked, ear, exchange::Item, mailbox::Mailbox,
-        unasked,
+        BackendError, ClientEnd, Exchange, Unasked, ear, exchange::Item, mailbox::Mailbox, unasked,
     },
     protocol::{Era, Kind, Message, header as mcp, method},
 };
 
-/// The pause before a stream that broke off is taken up again, unless the
-/// server names another one.
-const PAUSE: Duration = Duration::from_secs(1);
-
-/// The longest pause that a server may ask for.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-
-/// How often a stream is taken up again without having brought a message.
-const MAX_RESUMED: u32 = 10;
-
 impl HttpLink {
-    /// Sends the request `message`, which carries `id`. `client` says why its
-    /// client cancels it, if it is made for one.
+    /// Sends the request `message`, which carries `id`. `client` is its
+    /// client's end, if it is made for one.
     pub(crate) fn request(
         self: &Arc<Self>,
         id: u64,
         message: &Message,
         headers: HeaderMap,
-        client: Option<CancelReason>,
+        client: Option<ClientEnd>,
     ) -> Exchange {
         let link = Arc::clone(self);
         let body = message.bytes().clone();
@@ -98,46 +88,39 @@ impl HttpLink {
                         }
                     }
                     broken => {
-                        resumed += 1;
-                        let again = match broken {
-                            Ok(_) | Err(BackendError::Http(_)) => link.resume(&events, resumed).await,
-                            Err(_) => None,
-                        };
-                        let Some(again) = again else {
-                            if broken.is_ok() {
-                                call.disarm();
+                        let ended = broken.is_ok();
+                        let error = broken.err().unwrap_or(BackendError::NoResponse);
+                        if ended && link.can_resume(&events, resumed) {
+                            call.client.pause(pause_of(&events));
+                        }
+                        let again = {
+                            let resuming = link.resume(&events, &mut resumed, error);
+                            tokio::pin!(resuming);
+                            loop {
+                                tokio::select! {
+                                    biased;
+                                    said = call.said() => yield said,
+                                    again = &mut resuming => break again,
+                                }
                             }
-                            yield Err(broken.err().unwrap_or(BackendError::NoResponse));
-                            return;
                         };
-                        events = again;
+                        match again {
+                            Ok(again) => events = again,
+                            Err(error) => {
+                                if ended {
+                                    call.disarm();
+                                }
+                                yield Err(error);
+                                return;
+                            }
+                        }
                     }
                 }
             }
         })
     }
 
-    /// Takes up a stream that broke off, where the server gave its events ids
-    /// (2025-11-25, `basic/transports`, Resumability and Redelivery).
-    async fn resume(self: &Arc<Self>, broken: &Events, attempt: u32) -> Option<Events> {
-        let last_id = broken.last_id.clone()?;
-        if attempt > MAX_RESUMED || !self.is_legacy() {
-            return None;
-        }
-        let pause = broken.retry.map_or(PAUSE, Duration::from_millis);
-        tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;
-        let response = self.get(Some(&last_id)).await.ok()?;
-        if response.status() != StatusCode::OK || !is_event_stream(&response) {
-            return None;
-        }
-        debug!(backend = %self.backend, "took up a stream that had broken off");
-        let mut events = Events::new(response, self.max_message);
-        events.last_id = Some(last_id);
-        events.retry = broken.retry;
-        Some(events)
-    }
-
-    fn is_legacy(&self) -> bool {
+    pub(super) fn is_legacy(&self) -> bool {
         let revision = self.mode.load().revision;
         revision.is_some_and(|revision| revision.era() == Era::Legacy)
     }
@@ -152,32 +135,36 @@ struct OpenCall {
     /// What the server says of it on its other stream, which only a legacy one has.
     mailbox: Option<Arc<Mailbox>>,
     for_client: bool,
-    reason: CancelReason,
+    client: ClientEnd,
     /// It is for what belongs to no call that it was made.
     listens: bool,
     armed: bool,
 }
 
 impl OpenCall {
-    fn enter(link: &Arc<HttpLink>, id: u64, opens: bool, client: Option<CancelReason>) -> Self {
+    fn enter(link: &Arc<HttpLink>, id: u64, opens: bool, client: Option<ClientEnd>) -> Self {
         let legacy = link.is_legacy();
         Self {
             link: Arc::clone(link),
             id,
             mailbox: legacy.then(|| link.calls.enter(id, client.is_some())),
             for_client: client.is_some(),
-            reason: client.unwrap_or_default(),
+            client: client.unwrap_or_default(),
             listens: false,
             armed: legacy && !opens,
         }
     }
 
     /// What the server says of the call on its other stream.
-    async fn said(&self) -> Item {
-        match &self.mailbox {
-            Some(mailbox) => poll_fn(|cx| mailbox.poll_next(cx)).await,
-            None => std::future::pending().await,
+    async fn said(&mut self) -> Item {
+        let Some(mailbox) = &self.mailbox else {
+            return std::future::pending().await;
+        };
+        let said = poll_fn(|cx| mailbox.poll_next(cx)).await;
+        if matches!(&said, Ok(message) if matches!(message.kind(), Kind::Response { .. })) {
+            self.disarm();
         }
+        said
     }
 
     /// A message of the call's own stream; `None` if it is nothing to pass on.
@@ -227,7 +214,7 @@ impl Drop for OpenCall {
         let (true, Ok(runtime)) = (self.armed, tokio::runtime::Handle::try_current()) else {
             return;
         };
-        let params = self.reason.params(self.id);
+        let params = self.client.cancelled(self.id);
         let link = Arc::clone(&self.link);
         runtime.spawn(async move {
             let cancelled = Message::notification(method::CANCELLED, &params);

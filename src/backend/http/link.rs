@@ -67,7 +67,7 @@ pub(crate) struct HttpLink {
     pub(super) backend: Arc<str>,
     pub(super) client: Arc<Client>,
     headers: HeaderMap,
-    credential: Credential,
+    pub(super) credential: Credential,
     pub(super) mode: ArcSwap<Mode>,
     pub(super) max_message: usize,
     next_id: AtomicU64,

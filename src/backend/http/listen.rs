@@ -73,18 +73,28 @@ pub(crate) async fn listen(link: Arc<HttpLink>) {
 }
 
 impl HttpLink {
-    /// Opens the legacy stream, after the event `last_id` if there was one.
+    /// Opens the legacy stream, after the event `last_id` if there was one; once
+    /// more with a fresh credential where it was refused.
     pub(super) async fn get(&self, last_id: Option<&str>) -> Result<Response, BackendError> {
         let mode = self.mode.load_full();
-        let (headers, _) = self.request_headers(&mode, &HeaderMap::new()).await?;
-        let mut headers = headers.into_owned();
-        headers.remove(header::CONTENT_TYPE);
-        headers.insert(header::ACCEPT, HeaderValue::from_static(sse::MEDIA_TYPE));
-        if let Some(value) = last_id.and_then(|id| HeaderValue::from_str(id).ok()) {
-            headers.insert("last-event-id", value);
+        let mut may_refresh = true;
+        loop {
+            let (headers, generation) = self.request_headers(&mode, &HeaderMap::new()).await?;
+            let mut headers = headers.into_owned();
+            headers.remove(header::CONTENT_TYPE);
+            headers.insert(header::ACCEPT, HeaderValue::from_static(sse::MEDIA_TYPE));
+            if let Some(value) = last_id.and_then(|id| HeaderValue::from_str(id).ok()) {
+                headers.insert("last-event-id", value);
+            }
+            let sent = self.client.send(Method::GET, &headers, Bytes::new()).await;
+            let response = sent.map_err(|failure| self.report(failure))?;
+            match response.status() {
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+                    if std::mem::take(&mut may_refresh)
+                        && self.credential.rejected(generation).await? => {}
+                _ => return Ok(response),
+            }
         }
-        let sent = self.client.send(Method::GET, &headers, Bytes::new()).await;
-        sent.map_err(|failure| self.report(failure))
     }
 }
 
@@ -159,7 +169,12 @@ async fn follow(
             Ok(Some(message)) => {
                 useful = true;
                 match message.kind() {
-                    Kind::Response { .. } => {}
+                    Kind::Response { id, .. } => {
+                        let call = id.as_ref().and_then(|id| link.calls.get(id.as_u64()?));
+                        if let Some(call) = call {
+                            call.finish(Ok(message));
+                        }
+                    }
                     _ => deliver(link, message).await,
                 }
             }

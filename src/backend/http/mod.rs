@@ -7,6 +7,7 @@ mod client;
 mod link;
 mod listen;
 mod pool;
+mod resume;
 mod sse;
 mod wire;
 

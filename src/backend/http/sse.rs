@@ -25,8 +25,8 @@ use super::{
 };
 use crate::{
     backend::{
-        BackendError, CancelReason, Ear, Exchange, Introduction, Unasked, calls::Calls,
-        deliver::Rest, mailbox::Mailbox,
+        BackendError, ClientEnd, Ear, Exchange, Introduction, Unasked, calls::Calls, deliver::Rest,
+        mailbox::Mailbox,
     },
     config::HttpSettings,
     credential::Credential,
@@ -111,12 +111,12 @@ impl SseLink {
     }
 
     /// Posts the request `message`, which carries `id`; its response comes on the
-    /// stream. `client` says why its client cancels it, if it is made for one.
+    /// stream. `client` is its client's end, if it is made for one.
     pub(crate) fn request(
         &self,
         id: u64,
         message: &Message,
-        client: Option<CancelReason>,
+        client: Option<ClientEnd>,
     ) -> Exchange {
         let call = Call::enter(Arc::clone(&self.0), id, client);
         let body = message.bytes().clone();
@@ -343,11 +343,11 @@ struct Call {
     wire: Arc<Wire>,
     id: u64,
     mailbox: Arc<Mailbox>,
-    reason: CancelReason,
+    client: ClientEnd,
 }
 
 impl Call {
-    fn enter(wire: Arc<Wire>, id: u64, client: Option<CancelReason>) -> Self {
+    fn enter(wire: Arc<Wire>, id: u64, client: Option<ClientEnd>) -> Self {
         let mailbox = wire.calls.enter(id, client.is_some());
         if wire.closed.is_cancelled() {
             wire.calls.take(id);
@@ -357,7 +357,7 @@ impl Call {
             wire,
             id,
             mailbox,
-            reason: client.unwrap_or_default(),
+            client: client.unwrap_or_default(),
         }
     }
 }
@@ -365,7 +365,7 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         if self.wire.calls.take(self.id).is_some() && !self.wire.closed.is_cancelled() {
-            let params = self.reason.params(self.id);
+            let params = self.client.cancelled(self.id);
             let cancel = Message::notification(method::CANCELLED, &params);
             self.wire.post_unwatched(cancel);
         }

@@ -161,13 +161,13 @@ impl Relay {
         let meta = meta.map_or_else(String::new, |meta| format!(",\"_meta\":{meta}"));
         let params = format!("{{\"taskId\":{}{more}{meta}}}", encode_str(&following.id));
         let headers = headers_of(&connection, method, &following.id);
-        let reason = self.caller.reason.clone();
+        let client = self.caller.client.clone();
         self.extend();
         self.leg.exchange = Exchange::new(async_stream::stream! {
             tokio::time::sleep(pause).await;
             let number = connection.link.next_id();
             let request = Message::request(&Id::from(number), method, &params);
-            let mut answers = connection.link.request(number, &request, headers, Some(reason));
+            let mut answers = connection.link.request(number, &request, headers, Some(client));
             while let Some(item) = answers.next().await {
                 yield item;
             }
