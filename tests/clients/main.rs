@@ -9,6 +9,7 @@ mod headers;
 mod limits;
 mod messages;
 mod origins;
+mod resuming;
 mod sessions;
 mod subscriptions;
 #[path = "../support/mod.rs"]

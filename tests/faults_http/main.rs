@@ -9,6 +9,7 @@ mod answers;
 mod changes;
 mod connections;
 mod redirects;
+mod resumption;
 mod sessions;
 mod sse;
 #[path = "../support/mod.rs"]
