@@ -67,9 +67,10 @@ impl fmt::Display for Report<'_> {
                 "CPU×",
                 "calls×"
             )?;
-            for row in rows {
+            for row in &rows {
                 write_row(f, row)?;
             }
+            write_messages(f, scenario, &rows)?;
             writeln!(f)?;
         }
         writeln!(
@@ -140,6 +141,28 @@ impl fmt::Display for Report<'_> {
         }
         Ok(())
     }
+}
+
+/// How many messages a second came, where a call brings several.
+fn write_messages(
+    f: &mut fmt::Formatter<'_>,
+    scenario: &Scenario,
+    rows: &[&Summary],
+) -> fmt::Result {
+    let each = match scenario.call.messages() {
+        1 => return Ok(()),
+        messages => u32::try_from(messages).unwrap_or(u32::MAX),
+    };
+    for row in rows {
+        writeln!(
+            f,
+            "  {:>7}  {:<20}{:>9.0} events/s",
+            row.clients,
+            row.target.label(),
+            row.calls_per_second * f64::from(each)
+        )?;
+    }
+    Ok(())
 }
 
 fn write_row(f: &mut fmt::Formatter<'_>, row: &Summary) -> fmt::Result {

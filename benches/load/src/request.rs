@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use crate::{backend::Era, wire::Reply};
+use crate::{
+    backend::{Era, answer::PROGRESS},
+    wire::Reply,
+};
 
 /// What a client asks for, over and over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +17,9 @@ pub enum Call {
     Echo(usize),
     /// `tools/list`, which must give so many tools.
     List(usize),
+    /// `tools/call` of `echo` that reports progress so many times before its
+    /// response.
+    Progress(usize),
 }
 
 /// Where requests go and in which words.
@@ -26,6 +32,9 @@ pub struct Endpoint {
     /// The name under which it offers the tool `echo`.
     pub tool: String,
 }
+
+/// The progress token of measured requests.
+const TOKEN: &str = "bench";
 
 /// The ids of measured requests start here: all have the same number of
 /// digits, so that requests and replies differ in nothing but the id.
@@ -48,11 +57,22 @@ impl Call {
                 json!({ "name": endpoint.tool, "arguments": { "text": "x".repeat(size) } }),
             ),
             Self::List(_) => ("tools/list", json!({})),
+            Self::Progress(count) => {
+                let text = format!("{PROGRESS} {count}");
+                let arguments = json!({ "text": text });
+                (
+                    "tools/call",
+                    json!({ "name": endpoint.tool, "arguments": arguments }),
+                )
+            }
         };
         if era == Era::Modern {
             params["_meta"] = modern_meta();
         }
-        let name = matches!(self, Self::Echo(_)).then_some(endpoint.tool.as_str());
+        if let Self::Progress(_) = self {
+            params["_meta"]["progressToken"] = json!(TOKEN);
+        }
+        let name = (!matches!(self, Self::List(_))).then_some(endpoint.tool.as_str());
         // Built by hand to know where the id is.
         let opening = r#"{"jsonrpc":"2.0","id":"#;
         let body = format!(r#"{opening}{FIRST_ID},"method":"{method}","params":{params}}}"#);
@@ -62,6 +82,14 @@ impl Call {
             bytes,
             id_at,
             id: FIRST_ID,
+        }
+    }
+
+    /// How many messages the answer has.
+    pub fn messages(self) -> usize {
+        match self {
+            Self::Echo(_) | Self::List(_) => 1,
+            Self::Progress(count) => count + 1,
         }
     }
 
@@ -78,6 +106,11 @@ impl Call {
             Self::List(count) => message["result"]["tools"]
                 .as_array()
                 .is_some_and(|tools| tools.len() == count),
+            Self::Progress(count) => {
+                let own = format!(r#""progressToken":"{TOKEN}""#);
+                let reports = String::from_utf8_lossy(&reply.body).matches(&own).count();
+                reports == count && message["result"]["content"].is_array()
+            }
         };
         if right {
             Ok(())

@@ -102,6 +102,14 @@ pub const ALL: &[Scenario] = &[
         targets: EVERY,
     },
     Scenario {
+        name: "progress",
+        title: "call with 100 reports of progress, each sent for itself",
+        call: Call::Progress(100),
+        era: Era::Legacy,
+        upstream: LEGACY,
+        targets: EVERY,
+    },
+    Scenario {
         name: "list",
         title: "tools/list (200 tools)",
         call: Call::List(TOOLS),

@@ -71,8 +71,8 @@ fn a_quick_run_fills_every_cell_and_leaves_nothing_behind() {
     let results: Value =
         serde_json::from_slice(&fs::read(json.path()).expect("written")).expect("JSON");
     let cells = results["cells"].as_array().expect("cells");
-    // Five scenarios have these targets, each with 1 and with 32 clients.
-    assert!(cells.len() >= 2 * (5 * 2 + 1), "{} cells", cells.len());
+    // Six scenarios have these targets, each with 1 and with 32 clients.
+    assert!(cells.len() >= 2 * (6 * 2 + 1), "{} cells", cells.len());
     for cell in cells {
         assert!(cell["calls"].as_u64() > Some(0), "{cell}");
         assert!(cell["p50_us"].as_f64() <= cell["p99_us"].as_f64(), "{cell}");

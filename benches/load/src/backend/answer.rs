@@ -28,6 +28,10 @@ pub enum Listing {
 /// How many tools [`Listing::Few`] has.
 pub const FEW: usize = 4;
 
+/// What the text of a call begins with that wants progress reported; how often,
+/// follows.
+pub const PROGRESS: &str = "progress";
+
 /// What goes back for one message.
 #[derive(Debug)]
 pub enum Answer {
@@ -37,6 +41,8 @@ pub enum Answer {
     Welcome(Vec<u8>),
     /// A response.
     Response(Vec<u8>),
+    /// Reports of progress, and at last the response.
+    Course(Vec<Vec<u8>>),
     /// An error response, which modern HTTP carries with this status.
     Refusal(u16, Vec<u8>),
 }
@@ -80,6 +86,8 @@ struct Arguments<'a> {
 struct Meta<'a> {
     #[serde(borrow, default, rename = "io.modelcontextprotocol/protocolVersion")]
     version: Cow<'a, str>,
+    #[serde(borrow, rename = "progressToken")]
+    token: Option<&'a RawValue>,
 }
 
 const SERVER: &str = r#"{"name":"mcpmux-bench-backend","version":"0"}"#;
@@ -186,7 +194,28 @@ fn call(id: &str, era: Era, params: Option<&Params<'_>>) -> Answer {
         Era::Legacy => r#"{"content":[{"type":"text","text":"#,
         Era::Modern => r#"{"resultType":"complete","content":[{"type":"text","text":"#,
     };
-    Answer::Response(response(id, &[opening, text, "}]}"]))
+    let response = response(id, &[opening, text, "}]}"]);
+    let token = params.meta.as_ref().and_then(|meta| meta.token);
+    match token.zip(reports_wanted(text)) {
+        Some((token, count)) => {
+            let reports = (1..=count).map(|number| report(token.get(), number, count));
+            Answer::Course(reports.chain([response]).collect())
+        }
+        None => Answer::Response(response),
+    }
+}
+
+/// How many reports of progress a call with this text, JSON text, brings.
+fn reports_wanted(text: &str) -> Option<usize> {
+    let rest = text.strip_prefix('"')?.strip_prefix(PROGRESS)?;
+    rest.strip_suffix('"')?.trim_start().parse().ok()
+}
+
+fn report(token: &str, number: usize, total: usize) -> Vec<u8> {
+    format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{token},"progress":{number},"total":{total},"message":"step {number}"}}}}"#
+    )
+    .into_bytes()
 }
 
 fn response(id: &str, result: &[&str]) -> Vec<u8> {
@@ -215,6 +244,12 @@ mod tests {
         match Answers::new(200).answer(message.as_bytes(), listing) {
             Answer::Response(body) | Answer::Welcome(body) | Answer::Refusal(_, body) => {
                 serde_json::from_slice(&body).expect("a response is JSON")
+            }
+            Answer::Course(messages) => {
+                let all = messages.iter().map(|message| {
+                    serde_json::from_slice::<serde_json::Value>(message).expect("JSON")
+                });
+                all.collect()
             }
             Answer::Nothing => serde_json::Value::Null,
         }
@@ -257,6 +292,19 @@ mod tests {
             respond(ask, Listing::Full)["result"]["resultType"],
             "complete"
         );
+    }
+
+    #[test]
+    fn progress_is_reported_before_the_response_to_who_wants_it() {
+        let ask = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":"progress 3"}META}}"#;
+        let told = ask.replace("META", r#","_meta":{"progressToken":"t"}"#);
+        let told = respond(&told, Listing::Full);
+        assert_eq!(told.as_array().map(Vec::len), Some(4));
+        assert_eq!(told[2]["params"]["progress"], 3);
+        assert_eq!(told[2]["params"]["progressToken"], "t");
+        assert_eq!(told[3]["id"], 1);
+        let alone = respond(&ask.replace("META", ""), Listing::Full);
+        assert_eq!(alone["id"], 1);
     }
 
     #[test]

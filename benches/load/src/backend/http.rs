@@ -2,7 +2,8 @@
 //!
 //! The path says how it answers: `/sse` as an event stream, `/kept` with a
 //! list of tools serialised beforehand, `/few/…` with a short list (so that
-//! one process can stand for many backends), any other as a plain JSON body.
+//! one process can stand for many backends), any other as a plain JSON body. A
+//! call with progress is an event stream anywhere.
 //! `GET /stats` gives the counts of [`Stats`].
 
 use std::{
@@ -14,6 +15,7 @@ use std::{
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll},
+    vec,
 };
 
 use bytes::Bytes;
@@ -31,6 +33,7 @@ use tokio::net::TcpListener;
 use super::answer::{Answer, Answers, Listing};
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 
@@ -122,6 +125,7 @@ async fn respond(
             Reply::whole(body),
         ),
         Answer::Response(body) => success(body, events),
+        Answer::Course(messages) => course(messages),
         Answer::Welcome(body) => {
             let mut welcome = success(body, events);
             if sessions {
@@ -139,18 +143,35 @@ fn success(body: Vec<u8>, events: bool) -> Response<Reply> {
     if !events {
         return reply(StatusCode::OK, JSON, Reply::whole(body));
     }
-    let mut event = Vec::with_capacity(body.len() + 24);
-    event.extend_from_slice(b"event: message\ndata: ");
-    event.extend_from_slice(&body);
-    event.extend_from_slice(b"\n\n");
-    reply(
-        StatusCode::OK,
-        EVENTS,
-        Reply {
-            rest: Some(event.into()),
-            sized: false,
-        },
-    )
+    let body = Reply {
+        rest: Some(event(&body)),
+        more: Vec::new().into_iter(),
+        pause: false,
+        sized: false,
+    };
+    reply(StatusCode::OK, EVENTS, body)
+}
+
+/// Messages as events that go out one by one, for which nginx must not wait.
+fn course(messages: Vec<Vec<u8>>) -> Response<Reply> {
+    let mut more = messages.into_iter();
+    let body = Reply {
+        rest: more.next().map(|first| event(&first)),
+        more,
+        pause: false,
+        sized: false,
+    };
+    let mut response = reply(StatusCode::OK, EVENTS, body);
+    response
+        .headers_mut()
+        .insert(BUFFERING, HeaderValue::from_static("no"));
+    response
+}
+
+fn event(message: &[u8]) -> Bytes {
+    [b"event: message\ndata: ", message, b"\n\n"]
+        .concat()
+        .into()
 }
 
 fn reply(status: StatusCode, kind: HeaderValue, body: Reply) -> Response<Reply> {
@@ -163,16 +184,23 @@ fn reply(status: StatusCode, kind: HeaderValue, body: Reply) -> Response<Reply> 
 fn empty(status: StatusCode) -> Response<Reply> {
     let mut response = Response::new(Reply {
         rest: None,
+        more: Vec::new().into_iter(),
+        pause: false,
         sized: true,
     });
     *response.status_mut() = status;
     response
 }
 
-/// A body in one piece; an event stream's length is not told beforehand.
+/// A body in one piece, or events; an event stream's length is not told
+/// beforehand.
 #[derive(Debug)]
 struct Reply {
     rest: Option<Bytes>,
+    /// The messages of the events after it.
+    more: vec::IntoIter<Vec<u8>>,
+    /// What was given out is to be sent before there is more.
+    pause: bool,
     sized: bool,
 }
 
@@ -180,6 +208,8 @@ impl Reply {
     fn whole(body: impl Into<Bytes>) -> Self {
         Self {
             rest: Some(body.into()),
+            more: Vec::new().into_iter(),
+            pause: false,
             sized: true,
         }
     }
@@ -191,9 +221,16 @@ impl Body for Reply {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.rest.take().map(|rest| Ok(Frame::data(rest))))
+        if std::mem::take(&mut self.pause) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let rest = self.rest.take();
+        self.rest = self.more.next().map(|message| event(&message));
+        self.pause = self.rest.is_some();
+        Poll::Ready(rest.map(|rest| Ok(Frame::data(rest))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -23,6 +23,12 @@ pub fn serve(answers: &Answers) -> io::Result<()> {
                 pending.extend_from_slice(&body);
                 pending.push(b'\n');
             }
+            Answer::Course(messages) => {
+                for message in messages {
+                    pending.extend_from_slice(&message);
+                    pending.push(b'\n');
+                }
+            }
         }
         if find(&line, CHANGE) {
             pending.extend_from_slice(answers.change());
