@@ -1,11 +1,15 @@
 //! The servers of `servers/`, each on another SDK, which all offer the same, and
 //! the steps that show all of it.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::Command};
 
 use serde_json::{Value, json};
 
-use crate::{backend::Backend, install};
+use crate::{
+    backend::{Backend, Reach},
+    install,
+    process::Process,
+};
 
 /// One server on each SDK, over stdio.
 pub(crate) fn offers() -> Vec<Backend> {
@@ -20,6 +24,47 @@ pub(crate) fn offers() -> Vec<Backend> {
         server("python-2", install::python(2, "python"), "python_2.py"),
         Backend::command("rmcp", [install::rmcp(), "serve".into(), "rmcp".into()]),
     ]
+}
+
+/// One over HTTP, which runs as long as its process.
+pub(crate) struct OverHttp {
+    _process: Process,
+    url: String,
+}
+
+impl OverHttp {
+    /// Starts it; returns once it listens.
+    pub(crate) fn start() -> Self {
+        let Reach::Command { argv, .. } = Self::launched().reach else {
+            unreachable!("it can be launched")
+        };
+        let mut command = Command::new(&argv[0]);
+        let process = Process::start("python-2-http", command.args(&argv[1..]).arg("--http"));
+        let url = process.wait_for_log("word of where it listens", |line| {
+            let (_, url) = line.split_once("running on ")?;
+            Some(format!("{}/mcp", url.split_whitespace().next()?))
+        });
+        Self {
+            _process: process,
+            url,
+        }
+    }
+
+    /// It as a backend.
+    pub(crate) fn backend(&self) -> Backend {
+        let mut backend = Self::launched();
+        backend.reach = Reach::Http {
+            url: self.url.clone(),
+        };
+        backend
+    }
+
+    /// The same, over stdio, for a client that knows no HTTP.
+    pub(crate) fn launched() -> Backend {
+        let script = install::folder().join("servers/python_2.py");
+        let argv = [install::python(2, "python"), script, "python-2-http".into()];
+        Backend::command("python-2-http", argv)
+    }
 }
 
 /// Whether `server` lists the resource, or the template.

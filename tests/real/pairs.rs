@@ -6,10 +6,10 @@ use std::{collections::BTreeMap, fmt::Write as _, thread};
 use serde_json::{Value, json};
 
 use crate::{
-    backend::Backend,
+    backend::{Backend, Reach},
     fidelity::assert_same_tools,
     mcpmux::{Config, Mcpmux},
-    offers::{self, offers},
+    offers::{self, OverHttp, offers},
     session::{
         Negotiate::{Auto, Legacy},
         Sdk, Session,
@@ -34,7 +34,9 @@ type Faults = Vec<String>;
 
 #[test]
 fn every_client_does_with_every_server_what_it_does_directly() {
-    let servers = offers();
+    let remote = OverHttp::start();
+    let mut servers = offers();
+    servers.push(remote.backend());
     let mcpmux = Mcpmux::serve(&servers);
     mcpmux.wait_until_up(&servers);
     let (through, directly) = thread::scope(|scope| {
@@ -60,7 +62,7 @@ fn every_client_does_with_every_server_what_it_does_directly() {
             scope.spawn(move || {
                 let with = |server| {
                     let steps = steps([server], |_, name| name.to_owned());
-                    CLIENTS.map(|client| client.session(&server.directly(), &steps))
+                    CLIENTS.map(|client| client.session(&directly(client, server), &steps))
                 };
                 servers.iter().map(with).collect::<Vec<_>>()
             })
@@ -87,6 +89,14 @@ fn every_client_does_with_every_server_what_it_does_directly() {
     let (printed, faults) = print(&table);
     println!("{printed}");
     assert_eq!(faults, 0, "\n{printed}");
+}
+
+/// How `client` reaches `server` without mcpmux.
+fn directly(client: Sdk, server: &Backend) -> Value {
+    match (client, &server.reach) {
+        (Sdk::Rmcp(_), Reach::Http { .. }) => OverHttp::launched().directly(),
+        _ => server.directly(),
+    }
 }
 
 /// The steps of a client with each of `servers`, whose names mcpmux changes as

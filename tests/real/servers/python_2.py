@@ -1,11 +1,13 @@
-"""A server on the Python SDK's 2.x line, on stdio, in the era that its client
-begins. The argument is its name; what it offers: see offer.py."""
+"""A server on the Python SDK's 2.x line, in the era that its client begins: on
+stdio, or with `--http` on a free port of 127.0.0.1, which it logs. The first
+argument is its name; what it offers: see offer.py."""
 
 import asyncio
 import sys
 import warnings
 
 import mcp_types as types
+import uvicorn
 from mcp import MCPDeprecationWarning
 from mcp.server import Server
 from mcp.server.lowlevel import NotificationOptions
@@ -106,4 +108,7 @@ async def main():
         await server.run(read, write, options)
 
 
-asyncio.run(main())
+if "--http" in sys.argv:
+    uvicorn.run(server.streamable_http_app(), host="127.0.0.1", port=0)
+else:
+    asyncio.run(main())
