@@ -184,6 +184,8 @@ fn a_server_that_restarts_meanwhile_is_waited_for() {
     let listening = vec![Step::Sse(Vec::new()), response(&call), Step::Relay];
     after.on.insert("GET".to_owned(), vec![listening]);
     peer.rewrite(after);
+    peer.open("end");
+    mux.logged("a stream broke off");
     peer.close();
     mux.logged("cannot take up a stream yet");
     peer.listen(&address);

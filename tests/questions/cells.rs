@@ -197,10 +197,8 @@ fn what_a_client_has_not_declared_it_is_not_asked() {
 #[test]
 fn a_legacy_server_that_wants_a_url_visited_first_is_called_again_after_a_round() {
     let refusal = r#"{"jsonrpc":"2.0","id":$ID,"error":{"code":-32042,"message":"Visit","data":{"elicitations":[{"mode":"url","elicitationId":"x1","url":"https://a.example/\u0061","message":"Go"}]}}}"#;
-    let script = legacy(&["ask"]).turns(
-        "tools/call ask",
-        [vec![Step::Send(refusal.to_owned())], vec![done()]],
-    );
+    let refuses = || vec![Step::Send(refusal.to_owned())];
+    let script = legacy(&["ask"]).turns("tools/call ask", [refuses(), vec![done()], refuses()]);
     let peer = Peer::new(script);
     let mux = Setup::one("b", &peer).serve();
     let client = able(&mux, Era::Modern);
@@ -219,7 +217,6 @@ fn a_legacy_server_that_wants_a_url_visited_first_is_called_again_after_a_round(
     assert_eq!(params, r#"{"name":"ask"}"#);
 
     let unable = Client::able(&mux, Era::Modern, r#"{"elicitation":{}}"#);
-    peer.set(legacy(&["ask"]).tool("ask", [Step::Send(refusal.to_owned())]));
     let (code, _) = unable.send(&call(&unable, "b__ask", "")).error();
     assert_eq!(code, -32021);
 

@@ -130,7 +130,11 @@ fn what_is_asked_outside_of_any_call_reaches_the_client_on_the_stream_of_its_ses
     let log = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1.0}}"#;
     let script = asking().tool("wait", [done()]).on(
         "notifications/initialized",
-        [Step::Send(roots.to_owned()), Step::Send(log.to_owned())],
+        [
+            Step::Await("ask".to_owned()),
+            Step::Send(roots.to_owned()),
+            Step::Send(log.to_owned()),
+        ],
     );
     for peer in [
         Peer::new(script.clone()),
@@ -138,6 +142,7 @@ fn what_is_asked_outside_of_any_call_reaches_the_client_on_the_stream_of_its_ses
             "GET",
             [
                 Step::Sse(Vec::new()),
+                Step::Await("ask".to_owned()),
                 Step::Send(roots.to_owned()),
                 Step::Send(log.to_owned()),
                 Step::Relay,
@@ -148,6 +153,8 @@ fn what_is_asked_outside_of_any_call_reaches_the_client_on_the_stream_of_its_ses
         let client = able_legacy(&mux);
         let mut stream = client.listen();
         client.call("b__wait", None).result();
+        // No call is in flight now.
+        peer.open("ask");
         let asked = eventually("a question", || {
             stream.event().filter(|event| event.contains("roots/list"))
         });

@@ -59,6 +59,7 @@ impl HttpLink {
             && self.can_resume(broken, *tried)
         {
             *tried += 1;
+            debug!(backend = %self.backend, "a stream broke off, it is taken up again in {} ms", wait.as_millis());
             sleep(wait).await;
             match self.go_on(last_id).await? {
                 Outcome::Resumed(response) => {
