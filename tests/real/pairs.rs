@@ -34,9 +34,14 @@ type Faults = Vec<String>;
 
 #[test]
 fn every_client_does_with_every_server_what_it_does_directly() {
-    let remote = OverHttp::start();
-    let mut servers = offers();
-    servers.push(remote.backend());
+    // What one client changes all see that share a server over HTTP, so there is
+    // one behind mcpmux and one beside it.
+    let remotes = [OverHttp::start(), OverHttp::start()];
+    let [servers, beside] = remotes.each_ref().map(|remote| {
+        let mut servers = offers();
+        servers.push(remote.backend());
+        servers
+    });
     let mcpmux = Mcpmux::serve(&servers);
     mcpmux.wait_until_up(&servers);
     let (through, directly) = thread::scope(|scope| {
@@ -58,7 +63,7 @@ fn every_client_does_with_every_server_what_it_does_directly() {
                 client.session(&connect, &steps)
             })
         });
-        let directly = servers.chunks(servers.len().div_ceil(2)).map(|servers| {
+        let directly = beside.chunks(beside.len().div_ceil(2)).map(|servers| {
             scope.spawn(move || {
                 let with = |server| {
                     let steps = steps([server], |_, name| name.to_owned());
