@@ -180,3 +180,21 @@ fn what_is_asked_outside_of_any_call_reaches_the_client_on_the_stream_of_its_ses
         assert_eq!(told, log);
     }
 }
+
+#[test]
+fn that_a_clients_roots_are_other_ones_is_told_to_its_own_process_only() {
+    let peer = Peer::new(asking().tool("wait", [done()]));
+    let mux = serve(&peer);
+    let (client, other) = (able_legacy(&mux), able_legacy(&mux));
+    for client in [&client, &other] {
+        client.call("b__wait", None).result();
+    }
+    let told = r#"{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}"#;
+    client.notify(told);
+    assert_eq!(peer.message("notifications/roots/list_changed", 1), told);
+    for client in [&client, &other] {
+        client.call("b__wait", None).result();
+    }
+    let all = peer.messages("notifications/roots/list_changed");
+    assert_eq!(all.len(), 1, "{all:?}");
+}
