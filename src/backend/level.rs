@@ -1,13 +1,20 @@
 //! Which log messages a legacy backend is asked for: all that any of its clients
 //! wants. Who wants less is sent less.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use serde_json::json;
+use tokio::time::timeout;
 use tracing::debug;
 
 use super::{Connection, handshake};
 use crate::protocol::{Era, Level, method};
+
+/// How long a backend may take to set its level.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The lowest level that a backend was asked for; `None` leaves the choice to it.
 #[derive(Debug, Default)]
@@ -40,8 +47,11 @@ impl Connection {
         }
         let params = json!({ "level": wanted.as_str() });
         let asked = handshake::query(&self.link, self.revision, method::SET_LEVEL, params);
-        if let Err(error) = asked.await {
-            debug!("the log level could not be set: {error}");
+        // The call that needs it is not to wait for a server that never answers.
+        match timeout(PATIENCE, asked).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => debug!("the log level could not be set: {error}"),
+            Err(_) => debug!("the log level may not be set: no answer"),
         }
     }
 

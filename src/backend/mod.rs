@@ -40,6 +40,7 @@ mod subscribe;
 mod supervisor;
 pub(crate) mod unasked;
 mod unit;
+mod unwaited;
 mod wish;
 
 pub use client_end::{ClientEnd, Pause};
@@ -59,6 +60,7 @@ pub(crate) use subscribe::Refused;
 pub(crate) use supervisor::Observer;
 use unasked::Unasked;
 use unit::Size;
+pub(crate) use unwaited::unwaited;
 use wish::Wishes;
 
 use crate::{

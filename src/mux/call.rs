@@ -57,16 +57,15 @@ impl Mux {
             .try_acquire_owned()
             .map_err(|_| refused(RpcError::new(UNAVAILABLE, "too many calls in flight")))?;
         let params = params::of(&request).map_err(refused)?;
+        let token = params::token(&params).map_err(refused)?;
         if caller.era() == Era::Modern
             && let Some(mut parked) = self.parking.take(&request, &params)?
         {
-            let token = params::token(&params).map_err(refused)?;
             parked
                 .go_on(caller, &request, &params, token)
                 .map_err(refused)?;
             return Ok(parked);
         }
-        let token = params::token(&params).map_err(refused)?;
         let targets = self
             .targets(&caller, &request, &params)
             .await

@@ -5,10 +5,11 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::value::RawValue;
+use tokio::time::sleep;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::debug;
 
@@ -43,8 +44,9 @@ struct Key {
 struct Instance {
     backend: Arc<Backend>,
     client: Arc<Introduction>,
-    /// No call of a modern client has it now.
-    free: bool,
+    /// Since when no call of a modern client has it; `None` while one has, and
+    /// where it is a legacy client's.
+    free: Option<Instant>,
 }
 
 /// The use of a backend of one's own; dropped, a modern client's next call may
@@ -126,7 +128,7 @@ impl Instances {
         let (info, abilities) = super::params::introduction(request);
         let mut table = self.table();
         let suits = |key: &Key, instance: &Instance| {
-            instance.free
+            instance.free.is_some()
                 && *key.backend == *backend.name()
                 && instance.client.abilities == abilities
                 && instance.client.info.as_deref().map(RawValue::get)
@@ -136,7 +138,7 @@ impl Instances {
             .iter_mut()
             .find(|(key, instance)| suits(key, instance));
         if let Some((key, instance)) = free {
-            instance.free = false;
+            instance.free = None;
             return Ok((Arc::clone(&instance.backend), key.clone()));
         }
         let client = Arc::new(Introduction::new(info, abilities, CancellationToken::new()));
@@ -160,7 +162,7 @@ impl Instances {
             // One that waits for a call makes room for one that is needed.
             let idle = table
                 .iter()
-                .find(|(other, instance)| of_same(other) && instance.free)
+                .find(|(other, instance)| of_same(other) && instance.free.is_some())
                 .map(|(other, _)| other.clone());
             let Some(idle) = idle.and_then(|idle| table.remove(&idle)) else {
                 return Err(BackendError::Unavailable {
@@ -185,20 +187,20 @@ impl Instances {
             let supervising = supervised.supervise(retry, stop.clone(), &Nobody);
             tokio::pin!(supervising);
             tokio::select! {
-                () = &mut supervising => {}
-                () = gone.cancelled() => {
-                    if let Some(instances) = instances.upgrade() {
-                        instances.table().remove(&ended);
-                    }
-                    stop.cancel();
-                    supervising.await;
-                }
+                () = &mut supervising => return,
+                () = Self::idle(instances.clone(), ended.clone()) => {}
+                () = gone.cancelled() => {}
             }
+            if let Some(instances) = instances.upgrade() {
+                instances.table().remove(&ended);
+            }
+            stop.cancel();
+            supervising.await;
         });
         let instance = Instance {
             backend: Arc::clone(&own),
             client,
-            free: false,
+            free: None,
         };
         table.insert(key, instance);
         Ok(own)
@@ -213,12 +215,9 @@ impl Instances {
             .map(|(_, instance)| Arc::clone(&instance.backend))
             .collect();
         for backend in own {
-            let notification = notification.clone();
-            self.tasks.spawn(async move {
-                if let Some(connection) = backend.connected() {
-                    let _ = connection.link.send(&notification).await;
-                }
-            });
+            if let Some(connection) = backend.connected() {
+                connection.tell(notification.clone());
+            }
         }
     }
 
@@ -228,32 +227,29 @@ impl Instances {
         self.tasks.wait().await;
     }
 
-    fn release(self: &Arc<Self>, key: Key) {
-        let Some(gone) = ({
-            let mut table = self.table();
-            table.get_mut(&key).map(|instance| {
-                instance.free = true;
-                instance.client.gone.clone()
-            })
-        }) else {
-            return;
-        };
-        let (instances, stopping) = (Arc::downgrade(self), self.stopping.clone());
-        self.tasks.spawn(async move {
-            tokio::select! {
-                () = stopping.cancelled() => return,
-                () = gone.cancelled() => return,
-                () = tokio::time::sleep(IDLE) => {}
-            }
+    /// The call that had it is over.
+    fn release(&self, key: &Key) {
+        if let Some(instance) = self.table().get_mut(key) {
+            instance.free = Some(Instant::now());
+        }
+    }
+
+    /// Waits until `key` has been free for long, and takes it out.
+    async fn idle(instances: Weak<Self>, key: Key) {
+        loop {
+            sleep(IDLE).await;
             let Some(instances) = instances.upgrade() else {
                 return;
             };
             let mut table = instances.table();
-            if table.get(&key).is_some_and(|own| own.free) {
+            let Some(instance) = table.get(&key) else {
+                return;
+            };
+            if instance.free.is_some_and(|since| since.elapsed() >= IDLE) {
                 table.remove(&key);
-                gone.cancel();
+                return;
             }
-        });
+        }
     }
 
     fn table(&self) -> MutexGuard<'_, HashMap<Key, Instance>> {
@@ -264,7 +260,7 @@ impl Instances {
 impl Drop for Lease {
     fn drop(&mut self) {
         if let (Some(key), Some(instances)) = (self.key.take(), self.instances.upgrade()) {
-            instances.release(key);
+            instances.release(&key);
         }
     }
 }

@@ -4,7 +4,6 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue};
-use tokio::runtime::Handle;
 use tracing::info;
 
 use super::{
@@ -140,14 +139,7 @@ impl Leg {
     /// Sends a response to the backend, in a task of its own: what comes in
     /// meanwhile is not to wait for it.
     pub(super) fn answer(&self, response: Message) {
-        let connection = Arc::clone(&self.connection);
-        // Without a runtime there is no backend any more.
-        if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(async move {
-                // Where it does not get there, the call fails.
-                let _ = connection.link.send(&response).await;
-            });
-        }
+        self.connection.tell(response);
     }
 
     /// Whether the backend is the client's own.

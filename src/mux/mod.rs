@@ -290,8 +290,7 @@ impl Mux {
         let subject = method.strip_prefix("notifications/").unwrap_or(method);
         let owner = self.sole_backend(subject);
         if let Some(connection) = owner.and_then(|owner| owner.connected()) {
-            let notification = bridge::notification(connection.era(), notification);
-            tokio::spawn(async move { connection.link.send(&notification).await });
+            connection.tell(bridge::notification(connection.era(), notification));
         }
     }
 

@@ -132,6 +132,8 @@ impl Parking {
         if number == AGAIN {
             return Ok(None);
         }
+        // What is wrong with the answers does not end the call.
+        answers(params).map_err(|error| Message::failure(request.id(), &error))?;
         let place = lock(&self.table).remove(&number);
         let Some(place) = place else {
             let error = RpcError::new(
@@ -205,6 +207,15 @@ fn without_elicitation_id(params: &str) -> String {
     edit.finish()
 }
 
+/// The answers that a client came back with.
+fn answers<'a>(params: &RawObject<'a>) -> Result<RawObject<'a>, RpcError> {
+    let responses = params
+        .get("inputResponses")
+        .map_err(|error| params::invalid(&error.to_string()))?
+        .unwrap_or("{}");
+    RawObject::parse(responses).map_err(|_| params::invalid("\"inputResponses\" must be an object"))
+}
+
 impl Relay {
     /// Goes on with a call that waited, now that `request` brings its client's
     /// answers. What is missing is asked again.
@@ -215,12 +226,7 @@ impl Relay {
         params: &RawObject<'_>,
         token: Option<String>,
     ) -> Result<(), RpcError> {
-        let responses = params
-            .get("inputResponses")
-            .map_err(|error| params::invalid(&error.to_string()))?
-            .unwrap_or("{}");
-        let responses = RawObject::parse(responses)
-            .map_err(|_| params::invalid("\"inputResponses\" must be an object"))?;
+        let responses = answers(params)?;
         self.resume(caller, request, token, Level::wanted(params));
         let open = std::mem::take(&mut self.unasked);
         for (key, question) in open {

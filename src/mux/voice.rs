@@ -11,7 +11,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::{runtime::Handle, sync::oneshot};
+use tokio::sync::oneshot;
 
 use crate::{
     backend::Connection,
@@ -87,8 +87,8 @@ impl Voice {
                 notification.rewritten(None, Some(&edit.finish())),
             ))
         };
-        if let (Some((connection, notification)), Ok(runtime)) = (told(), Handle::try_current()) {
-            runtime.spawn(async move { connection.link.send(&notification).await });
+        if let Some((connection, notification)) = told() {
+            connection.tell(notification);
         }
     }
 

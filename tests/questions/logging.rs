@@ -129,3 +129,12 @@ fn a_legacy_clients_level_goes_with_each_request_to_a_modern_server() {
         r#""notice""#
     );
 }
+
+#[test]
+fn a_server_that_never_answers_about_its_level_holds_up_no_call() {
+    let peer = Peer::new(old().on("logging/setLevel", []));
+    let mux = Setup::one("b", &peer).serve();
+    let client = Client::legacy(&mux);
+    set_level(&client, "error");
+    assert_eq!(levels(&client, ""), ["error"]);
+}

@@ -114,3 +114,14 @@ fn a_call_whose_client_never_comes_back_ends_at_its_limit() {
     });
     assert_eq!(at(&told, &["isError"]), "true");
 }
+
+#[test]
+fn answers_that_cannot_be_read_are_refused_and_the_call_goes_on() {
+    let peer = Peer::new(asking());
+    let mux = Setup::one("b", &peer).serve();
+    let (client, state) = begin(&mux);
+    let broken = format!(r#""inputResponses":[],"requestState":{state}"#);
+    let (code, _) = client.send(&call(&client, "b__ask", &broken)).error();
+    assert_eq!(code, -32602);
+    retry(&client, "b__ask", &state, "").result();
+}

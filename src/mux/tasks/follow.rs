@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::begun;
 use crate::{
-    backend::{Connection, Exchange},
+    backend::{Connection, Exchange, unwaited},
     mux::{leg::headers_of, relay::Relay, rounds::Round},
     protocol::{
         Era, Id, Message, RawObject, error, meta, method,
@@ -177,9 +177,9 @@ impl Relay {
 
 impl Drop for Following {
     fn drop(&mut self) {
-        let (false, Ok(runtime)) = (self.over, tokio::runtime::Handle::try_current()) else {
+        if self.over {
             return;
-        };
+        }
         let connection = Arc::clone(&self.connection);
         let meta = match connection.era() {
             Era::Modern => format!(",\"_meta\":{}", meta::own_request(connection.revision)),
@@ -187,7 +187,7 @@ impl Drop for Following {
         };
         let params = format!("{{\"taskId\":{}{meta}}}", encode_str(&self.id));
         let headers = headers_of(&connection, method::TASKS_CANCEL, &self.id);
-        runtime.spawn(async move {
+        unwaited(async move {
             let number = connection.link.next_id();
             let request = Message::request(&Id::from(number), method::TASKS_CANCEL, &params);
             let cancelled = connection.link.request(number, &request, headers, None);

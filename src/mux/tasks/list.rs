@@ -1,9 +1,10 @@
 //! `tasks/list`: the tasks that the asking client has begun, as their backends
 //! describe them now.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     backend::{BackendError, Exchange},
@@ -13,6 +14,10 @@ use crate::{
 
 /// The most tasks that one list names, the newest.
 const MAX: usize = 100;
+
+/// How long the backends may take to describe them all; what is not described
+/// by then is left out.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Mux {
     /// Answers `tasks/list` of a legacy client. What others have begun on a
@@ -25,14 +30,15 @@ impl Mux {
         let mux = Arc::clone(self);
         Exchange::new(async_stream::stream! {
             let own = mux.tasks.of(client);
+            let deadline = Instant::now() + PATIENCE;
             let mut described = Vec::new();
             for (task, backend) in own.iter().rev().take(MAX).rev() {
                 let Some(connection) = backend.connected() else { continue };
-                let asked = connection.query(method::TASKS_GET, json!({ "taskId": task })).await;
-                match asked {
-                    Ok(now) => described.push(now),
-                    Err(BackendError::Refused { .. }) => mux.tasks.forget(task),
-                    Err(_) => {}
+                let asked = connection.query(method::TASKS_GET, json!({ "taskId": task }));
+                match timeout_at(deadline, asked).await {
+                    Ok(Ok(now)) => described.push(now),
+                    Ok(Err(BackendError::Refused { .. })) => mux.tasks.forget(task),
+                    Ok(Err(_)) | Err(_) => {}
                 }
             }
             let list = format!("{{\"tasks\":[{}]}}", described.join(","));
