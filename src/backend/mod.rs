@@ -60,7 +60,7 @@ pub(crate) use subscribe::Refused;
 pub(crate) use supervisor::Observer;
 use unasked::Unasked;
 use unit::Size;
-pub(crate) use unwaited::unwaited;
+use unwaited::Unwaited;
 use wish::Wishes;
 
 use crate::{
@@ -101,6 +101,7 @@ pub struct Connection {
     wishes: Wishes,
     /// Requests about subscriptions that may be under way at once.
     asking: Semaphore,
+    unwaited: Unwaited,
     /// The lowest level of log messages that it was asked for.
     level: Lowest,
 }
@@ -124,6 +125,7 @@ impl Connection {
             number: NEXT.fetch_add(1, Ordering::Relaxed),
             wishes: Wishes::default(),
             asking: Semaphore::new(subscribe::AT_ONCE),
+            unwaited: Unwaited::default(),
             level: Lowest::default(),
         }
     }

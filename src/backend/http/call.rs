@@ -5,6 +5,7 @@
 use std::{future::poll_fn, sync::Arc};
 
 use http::HeaderMap;
+use tokio::time::timeout;
 use tracing::debug;
 
 use super::{
@@ -15,6 +16,7 @@ use super::{
 use crate::{
     backend::{
         BackendError, ClientEnd, Exchange, Unasked, ear, exchange::Item, mailbox::Mailbox, unasked,
+        unwaited::PATIENCE,
     },
     protocol::{Era, Kind, Message, header as mcp, method},
 };
@@ -218,7 +220,7 @@ impl Drop for OpenCall {
         let link = Arc::clone(&self.link);
         runtime.spawn(async move {
             let cancelled = Message::notification(method::CANCELLED, &params);
-            let _ = link.send(&cancelled).await;
+            let _ = timeout(PATIENCE, link.send(&cancelled)).await;
         });
     }
 }

@@ -23,7 +23,7 @@ use super::{
     client::{Client, Failure, Response, USER_AGENT},
 };
 use crate::{
-    backend::{BackendError, Ear, Introduction, calls::Calls, handshake},
+    backend::{BackendError, Ear, Introduction, calls::Calls, handshake, unwaited::Unwaited},
     config::HttpSettings,
     credential::{Credential, Generation},
     protocol::{Message, Revision, header as mcp},
@@ -72,6 +72,7 @@ pub(crate) struct HttpLink {
     pub(super) max_message: usize,
     next_id: AtomicU64,
     pub(super) calls: Calls,
+    pub(super) unwaited: Unwaited,
     /// The client whose session it is, if not all clients'.
     pub(crate) whose: Option<Arc<Introduction>>,
     renewing: Mutex<()>,
@@ -104,6 +105,7 @@ impl HttpLink {
             max_message,
             next_id: AtomicU64::new(1),
             calls: Calls::new(whose.clone()),
+            unwaited: Unwaited::default(),
             whose,
             renewing: Mutex::default(),
             unasked,

@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use tokio::time::timeout;
 use tracing::debug;
 
 use super::{
@@ -22,9 +21,6 @@ use crate::{
 /// without having brought anything.
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-
-/// How long a server may take to take in an answer.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How one opening of the stream went.
 enum End {
@@ -117,9 +113,9 @@ async fn deliver(link: &Arc<HttpLink>, message: Message) {
 /// Sends an answer in a task of its own: a server slow to take it must not keep
 /// the stream from being read.
 fn answer_aside(link: Arc<HttpLink>, answer: Message) {
-    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-        runtime.spawn(async move { timeout(PATIENCE, link.send(&answer)).await });
-    }
+    let unwaited = link.unwaited.clone();
+    let backend = Arc::clone(&link.backend);
+    unwaited.begin(&backend, async move { link.send(&answer).await });
 }
 
 /// One opening; `broken` if there was one before.

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     backend::{
         BackendError, ClientEnd, Ear, Exchange, Introduction, Unasked, calls::Calls, deliver::Rest,
-        mailbox::Mailbox,
+        mailbox::Mailbox, unwaited::Unwaited,
     },
     config::HttpSettings,
     credential::Credential,
@@ -39,9 +39,6 @@ const ENDPOINT: &str = "endpoint";
 /// How much is read of the answer to a POST, which should be empty, so that its
 /// connection can be used again; in bytes.
 const ACCEPTED: usize = 4096;
-
-/// How long a server may take to take in what nobody waits for.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a stream may take to begin that tells which transport this is.
 const GLANCE: Duration = Duration::from_secs(5);
@@ -59,6 +56,7 @@ struct Wire {
     credential: Credential,
     max_message: usize,
     calls: Calls,
+    unwaited: Unwaited,
     next_id: AtomicU64,
     unasked: Ear,
     /// Where messages are posted, once `named`.
@@ -89,6 +87,7 @@ impl SseLink {
             credential,
             max_message,
             calls: Calls::new(whose),
+            unwaited: Unwaited::default(),
             next_id: AtomicU64::new(1),
             unasked,
             post: OnceLock::new(),
@@ -246,11 +245,9 @@ impl Wire {
     /// while the stream is read on.
     fn post_unwatched(self: &Arc<Self>, message: Message) {
         let wire = Arc::clone(self);
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                let _ = timeout(PATIENCE, wire.post(message.into_bytes())).await;
-            });
-        }
+        self.unwaited.begin(&self.backend, async move {
+            wire.post(message.into_bytes()).await
+        });
     }
 
     /// Posts `body` to where the server wants it, once that is known.

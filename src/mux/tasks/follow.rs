@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::begun;
 use crate::{
-    backend::{Connection, Exchange, unwaited},
+    backend::{Connection, Exchange},
     mux::{leg::headers_of, relay::Relay, rounds::Round},
     protocol::{
         Era, Id, Message, RawObject, error, meta, method,
@@ -187,11 +187,11 @@ impl Drop for Following {
         };
         let params = format!("{{\"taskId\":{}{meta}}}", encode_str(&self.id));
         let headers = headers_of(&connection, method::TASKS_CANCEL, &self.id);
-        unwaited(async move {
+        self.connection.aside(async move {
             let number = connection.link.next_id();
             let request = Message::request(&Id::from(number), method::TASKS_CANCEL, &params);
             let cancelled = connection.link.request(number, &request, headers, None);
-            let _ = cancelled.response().await;
+            cancelled.response().await
         });
     }
 }
