@@ -35,7 +35,7 @@ impl Way {
             Err(unresolved) => Err(unresolved.to_string()),
             Ok(Transport::Command(command)) => Ok(Self::Command(command.clone())),
             Ok(Transport::Http(http) | Transport::Sse(http))
-                if matches!(http.auth, Auth::OAuth) =>
+                if matches!(http.auth, Auth::OAuth(_)) =>
             {
                 Err("auth.type oauth is not yet in effect".to_owned())
             }

@@ -5,6 +5,7 @@
 //! [`validate`] walks it along the schema that is made from [`document`] and
 //! expands its strings ([`expand`]), and [`resolve`] turns it into [`settings`].
 
+mod auth;
 mod compose;
 mod document;
 mod environment;
@@ -27,8 +28,9 @@ use std::{path::Path, sync::OnceLock};
 pub use environment::Environment;
 pub use error::{ConfigError, Problem};
 pub use settings::{
-    Auth, BackendName, BackendSettings, CommandSettings, Config, ConnectRetry, EraSetting,
-    HttpSettings, Listen, ListenTransport, Namespace, SessionSetting, Transport, Unresolved,
+    Auth, BackendName, BackendSettings, CommandSettings, Config, ConnectRetry, EraSetting, Given,
+    Grant, HttpSettings, Listen, ListenTransport, Namespace, OAuthSettings, Resource,
+    SessionSetting, Transport, Unresolved,
 };
 
 impl Config {

@@ -6,12 +6,13 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use super::{
-    document::{self, AuthType, BackendTransport, Document, DropIn, Era},
+    auth::credentials,
+    document::{self, BackendTransport, Document, DropIn, Era},
     environment::Environment,
     error::{ConfigError, Problem},
     format,
     settings::{
-        Auth, BackendName, BackendSettings, CommandSettings, Config, ConnectRetry, EraSetting,
+        BackendName, BackendSettings, CommandSettings, Config, ConnectRetry, EraSetting,
         HttpSettings, Listen, ListenTransport, Namespace, SessionSetting, Transport, Unresolved,
     },
     tree,
@@ -293,24 +294,6 @@ fn http(backend: document::Backend) -> Result<HttpSettings, String> {
     Ok(HttpSettings {
         endpoint: format::http_url(backend.endpoint.as_deref().unwrap_or_default())?,
         headers: headers.collect::<Result<_, String>>()?,
-        auth: auth(backend.auth)?,
-    })
-}
-
-fn auth(auth: document::Auth) -> Result<Auth, String> {
-    Ok(match auth.kind {
-        AuthType::None => Auth::None,
-        AuthType::Bearer => Auth::Bearer {
-            token: auth.token.ok_or("`auth.token` is missing")?,
-        },
-        AuthType::Header => Auth::Header {
-            name: format::header_name(auth.header.as_deref().unwrap_or_default())?,
-            value: auth.value.ok_or("`auth.value` is missing")?,
-        },
-        AuthType::Command => Auth::Command {
-            argv: auth.command,
-            ttl: auth.ttl.0,
-        },
-        AuthType::Oauth => Auth::OAuth,
+        auth: credentials(backend.auth)?,
     })
 }

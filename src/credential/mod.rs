@@ -5,6 +5,7 @@
 
 mod failure;
 mod helper;
+mod oauth;
 mod renewal;
 #[cfg(test)]
 mod script;
@@ -20,6 +21,9 @@ use crate::{
 };
 
 pub use failure::HelperFailure;
+pub use oauth::{
+    Begun, LoggedOut, LoginError, LoginState, LoginStatus, LoginWay, Logins, Page, Returned, Wish,
+};
 use renewal::Renewal;
 
 /// One backend's credential. Clones share the helper's token.
@@ -87,7 +91,7 @@ impl Credential {
                 let helper = helper::Helper::new(argv, environment);
                 Source::Helper(Arc::new(Renewal::new(helper, *ttl)))
             }
-            Auth::OAuth => Source::Fixed(Err(CredentialError::OAuth)),
+            Auth::OAuth(_) => Source::Fixed(Err(CredentialError::OAuth)),
         })
     }
 
@@ -218,7 +222,7 @@ mod tests {
 
     #[tokio::test]
     async fn oauth_says_that_it_is_not_yet_in_effect() {
-        let error = credential(&Auth::OAuth)
+        let error = credential(&Auth::OAuth(_))
             .headers()
             .await
             .expect_err("not yet")

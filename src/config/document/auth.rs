@@ -33,39 +33,51 @@ pub(in crate::config) struct Auth {
     /// `type: command`: how long a token is kept that is not a JWT with an
     /// `exp` of its own.
     pub(in crate::config) ttl: Span,
-    /// `type: oauth`: the scopes to ask for.
-    #[schemars(extend("x-not-yet" = true))]
-    scopes: Vec<String>,
+    /// `type: oauth`: how tokens are had: by a person's consent in a browser, or
+    /// by mcpmux itself, unattended, as a client with credentials of its own.
+    pub(in crate::config) grant: Grant,
+    /// `type: oauth`: the scopes to ask for, in place of those that the server
+    /// names.
+    pub(in crate::config) scopes: Vec<String>,
     /// `type: oauth`: the name shown on the consent screen.
-    #[schemars(extend("x-not-yet" = true))]
-    client_name: String,
-    /// `type: oauth`: whether a browser is opened; if not, the URL is logged.
-    #[schemars(extend("x-not-yet" = true))]
-    open_browser: bool,
-    /// `type: oauth`: the loopback port of the redirect; 0 for any free one.
-    #[schemars(extend("x-not-yet" = true))]
-    callback_port: u16,
+    pub(in crate::config) client_name: String,
+    /// `type: oauth`: whether a browser is opened where there is one. The URL is
+    /// logged in any case.
+    pub(in crate::config) open_browser: bool,
+    /// `type: oauth`: a loopback port for the redirect, bound while a login is
+    /// under way; 0 for mcpmux's own address.
+    pub(in crate::config) callback_port: u16,
     /// `type: oauth`: a client that was registered by hand.
-    #[schemars(extend("x-not-yet" = true))]
-    client_id: Option<String>,
+    pub(in crate::config) client_id: Option<String>,
     /// `type: oauth`: a command that prints the client's id.
-    #[schemars(length(min = 1), extend("x-not-yet" = true))]
-    client_id_command: Vec<String>,
+    #[schemars(length(min = 1))]
+    pub(in crate::config) client_id_command: Vec<String>,
     /// `type: oauth`: the secret of a client that was registered by hand.
     #[serde(deserialize_with = "secret")]
-    #[schemars(with = "Option<String>", extend("x-not-yet" = true))]
-    client_secret: Option<Secret>,
+    #[schemars(with = "Option<String>")]
+    pub(in crate::config) client_secret: Option<Secret>,
     /// `type: oauth`: a command that prints the client's secret.
-    #[schemars(length(min = 1), extend("x-not-yet" = true))]
-    client_secret_command: Vec<String>,
+    #[schemars(length(min = 1))]
+    pub(in crate::config) client_secret_command: Vec<String>,
+    /// `type: oauth`: the private key (PEM, PKCS#8) that signs for a client that
+    /// was registered by hand (`private_key_jwt`, RFC 7523).
+    #[serde(deserialize_with = "secret")]
+    #[schemars(with = "Option<String>")]
+    pub(in crate::config) private_key: Option<Secret>,
+    /// `type: oauth`: the algorithm of `private_key`, as `RS256` or `ES256`; what
+    /// the key is for if not set.
+    pub(in crate::config) signing_algorithm: Option<String>,
+    /// `type: oauth`: the URL of a Client ID Metadata Document, used as the
+    /// client's id where the authorization server supports it. Its
+    /// `redirect_uris` must name mcpmux's.
+    #[schemars(extend("format" = "http-url"))]
+    pub(in crate::config) client_metadata_url: Option<String>,
     /// `type: oauth`: the resource indicator to send (RFC 8707) in place of the
     /// one found; `none` sends none.
-    #[schemars(extend("x-not-yet" = true))]
-    resource: Option<String>,
+    pub(in crate::config) resource: Option<String>,
     /// `type: oauth`: whether an authorization server may call itself by
     /// another name than the URL that it is found at (against RFC 8414).
-    #[schemars(extend("x-not-yet" = true))]
-    allow_issuer_mismatch: bool,
+    pub(in crate::config) allow_issuer_mismatch: bool,
 }
 
 /// The kind of credential.
@@ -80,9 +92,19 @@ pub(in crate::config) enum AuthType {
     Header,
     /// A bearer token that a helper command prints.
     Command,
-    /// `OAuth` with a browser.
-    #[schemars(extend("x-not-yet" = true))]
+    /// `OAuth`: a person consents once, or a client has credentials of its own.
     Oauth,
+}
+
+/// How an `OAuth` token is had.
+#[derive(Clone, Copy, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Grant {
+    /// A person consents (RFC 6749, section 4.1, with PKCE).
+    #[default]
+    AuthorizationCode,
+    /// The client asks for itself (RFC 6749, section 4.4).
+    ClientCredentials,
 }
 
 impl Default for Auth {
@@ -94,6 +116,7 @@ impl Default for Auth {
             value: None,
             command: Vec::new(),
             ttl: Span::minutes(5),
+            grant: Grant::default(),
             scopes: Vec::new(),
             client_name: "mcpmux".to_owned(),
             open_browser: true,
@@ -102,6 +125,9 @@ impl Default for Auth {
             client_id_command: Vec::new(),
             client_secret: None,
             client_secret_command: Vec::new(),
+            private_key: None,
+            signing_algorithm: None,
+            client_metadata_url: None,
             resource: None,
             allow_issuer_mismatch: false,
         }
@@ -138,6 +164,7 @@ fn types(schema: &mut schemars::Schema) {
             value: "oauth",
             requires: &[],
             owns: &[
+                "grant",
                 "scopes",
                 "client_name",
                 "open_browser",
@@ -146,6 +173,9 @@ fn types(schema: &mut schemars::Schema) {
                 "client_id_command",
                 "client_secret",
                 "client_secret_command",
+                "private_key",
+                "signing_algorithm",
+                "client_metadata_url",
                 "resource",
                 "allow_issuer_mismatch",
             ],

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use self::order::in_order;
 use super::quantity::{Size, Span};
 
-pub(super) use auth::{Auth, AuthType};
+pub(super) use auth::{Auth, AuthType, Grant};
 pub(super) use backend::{Backend, BackendTransport, Era, Namespace, Session};
 
 /// The configuration of mcpmux.
