@@ -1,38 +1,27 @@
-//! The HTTP client of one backend: TLS with the system's roots, the system's
-//! proxy settings, pooled connections, and redirects that never leave the
-//! configured origin.
+//! The HTTP client of one backend: pooled connections, direct or through the
+//! system's proxy, and redirects that never leave the configured origin.
 
-use std::{
-    error::Error,
-    fmt::Write,
-    io,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{error::Error, fmt::Write, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
-use hyper_rustls::{ConfigBuilderExt, HttpsConnector};
+use hyper_rustls::HttpsConnector;
 use hyper_util::{
-    client::{
-        legacy::{
-            self,
-            connect::{HttpConnector, proxy::Tunnel},
-        },
-        proxy::matcher::Matcher,
+    client::legacy::{
+        self,
+        connect::{HttpConnector, proxy::Tunnel},
     },
     rt::{TokioExecutor, TokioTimer},
 };
-use rustls::{ClientConfig, crypto::ring};
 use url::Url;
 
 use super::pool::{self, Streamed};
-use crate::backend::BackendError;
-
-/// How long it may take to reach the server.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+use crate::{
+    backend::BackendError,
+    web::{Proxy, connector, innermost, tls},
+};
 
 /// How long a connection without use is kept.
 pub(super) const IDLE: Duration = Duration::from_secs(60);
@@ -42,10 +31,6 @@ pub(super) const MAX_IDLE: usize = 64;
 
 /// The most redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
-
-/// The `User-Agent` of every request.
-pub(super) const USER_AGENT: HeaderValue =
-    HeaderValue::from_static(concat!("mcpmux/", env!("CARGO_PKG_VERSION")));
 
 /// The body of an answer: as it comes, or already read.
 pub(super) type Body = Either<Either<Streamed, Incoming>, Full<Bytes>>;
@@ -91,20 +76,8 @@ impl Client {
             .parse()
             .map_err(|error| format!("endpoint: {error}"))?;
         let secure = endpoint.scheme() == "https";
-        let pool = match Matcher::from_system().intercept(&uri) {
-            Some(proxy) => {
-                if proxy.uri().scheme_str() != Some("http") {
-                    return Err(format!(
-                        "the proxy of the environment is no http:// one ({})",
-                        proxy.uri().scheme_str().unwrap_or("without a scheme")
-                    ));
-                }
-                let mut tunnel = Tunnel::new(proxy.uri().clone(), connector());
-                if let Some(auth) = proxy.basic_auth() {
-                    tunnel = tunnel.with_auth(auth.clone());
-                }
-                Way::Proxied(pool(HttpsConnector::from((tunnel, tls()?))))
-            }
+        let pool = match Proxy::of(&uri)? {
+            Some(proxy) => Way::Proxied(pool(HttpsConnector::from((proxy.tunnel(), tls()?)))),
             None if secure => Way::Tls(pool(HttpsConnector::from((connector(), tls()?)))),
             None => Way::Plain(pool::Pool::new(uri.clone(), connector())),
         };
@@ -234,15 +207,6 @@ fn refused(reason: String) -> Failure {
     }
 }
 
-fn connector() -> HttpConnector {
-    let mut connector = HttpConnector::new();
-    connector.enforce_http(false);
-    connector.set_nodelay(true);
-    connector.set_keepalive(Some(Duration::from_secs(30)));
-    connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-    connector
-}
-
 fn pool<C>(connector: C) -> Pool<C>
 where
     C: legacy::connect::Connect + Clone,
@@ -255,27 +219,6 @@ where
         .build(connector)
 }
 
-/// TLS with the system's roots, read once.
-fn tls() -> Result<Arc<ClientConfig>, String> {
-    static CONFIG: OnceLock<Result<Arc<ClientConfig>, String>> = OnceLock::new();
-    CONFIG
-        .get_or_init(|| {
-            let made = || -> io::Result<ClientConfig> {
-                let mut config = ClientConfig::builder_with_provider(ring::default_provider().into())
-                    .with_safe_default_protocol_versions()
-                    .map_err(io::Error::other)?
-                    .with_native_roots()?
-                    .with_no_client_auth();
-                config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-                Ok(config)
-            };
-            made().map(Arc::new).map_err(|error| {
-                format!("the system's root certificates cannot be used ({error}): install ca-certificates")
-            })
-        })
-        .clone()
-}
-
 /// What went wrong, without the URL, which may hold a secret.
 pub(super) fn failure(error: &(dyn Error + 'static), connecting: bool) -> BackendError {
     let mut text = if connecting {
@@ -283,11 +226,6 @@ pub(super) fn failure(error: &(dyn Error + 'static), connecting: bool) -> Backen
     } else {
         "the HTTP exchange failed".to_owned()
     };
-    // The outer texts of the chain only say again that a request failed.
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    let _ = write!(text, ": {innermost}");
+    let _ = write!(text, ": {}", innermost(error));
     BackendError::Http(text)
 }

@@ -20,13 +20,14 @@ use tracing::info;
 
 use super::{
     answer::{self, status_error},
-    client::{Client, Failure, Response, USER_AGENT},
+    client::{Client, Failure, Response},
 };
 use crate::{
     backend::{BackendError, Ear, Introduction, calls::Calls, handshake, unwaited::Unwaited},
     config::HttpSettings,
     credential::{Credential, Generation},
     protocol::{Message, Revision, header as mcp},
+    web::USER_AGENT,
 };
 
 /// What both kinds of answer are asked for with.

@@ -20,7 +20,7 @@ use tracing::debug;
 
 use super::{
     answer::{self, Events, is_event_stream, status_error},
-    client::{Client, Response, USER_AGENT},
+    client::{Client, Response},
     link::{HttpLink, JSON, static_headers},
 };
 use crate::{
@@ -31,6 +31,7 @@ use crate::{
     config::HttpSettings,
     credential::Credential,
     protocol::{Message, method, sse},
+    web::USER_AGENT,
 };
 
 /// The event that names the URL to post to.
