@@ -10,7 +10,7 @@ use std::error::Error;
 
 use http::HeaderValue;
 
-pub(crate) use connector::connector;
+pub(crate) use connector::{connector, connector_with};
 pub(crate) use proxy::Proxy;
 pub(crate) use tls::tls;
 
