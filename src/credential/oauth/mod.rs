@@ -9,7 +9,18 @@ pub use logins::{
 //! `auth.type: oauth`: how a person's consent is asked for, kept and renewed
 //! (the specification's "Authorization"; OAuth 2.1).
 //!
-//! Every request goes out through [`web`], and [`address`] says where to.
+//! What is asked of other servers before a person consents: [`discovery`] finds
+//! the authorization server of a backend and what it can do ([`metadata`]) from
+//! the [`challenge`] of a 401; [`registration`] makes mcpmux known to it;
+//! [`scope`] says what to ask for; [`assertion`] proves who asks where there is
+//! a key instead of a secret. [`web`] is the one way out, and [`address`] says
+//! where it leads.
 
 mod address;
+mod assertion;
+mod challenge;
+mod discovery;
+mod metadata;
+mod registration;
+mod scope;
 mod web;
