@@ -82,7 +82,7 @@ fn each_example_works_when_it_alone_is_uncommented() {
         }
         at += block.len();
     }
-    assert_eq!(tried, 10);
+    assert_eq!(tried, 11);
 }
 
 /// `MCPMUX_UPDATE=1 cargo test --test documentation` writes the table anew.

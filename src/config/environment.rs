@@ -10,6 +10,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use zeroize::Zeroizing;
+
+use crate::Secret;
+
 /// The largest credential that is read, as in systemd (`CREDENTIALS_TOTAL_SIZE_MAX`).
 const MAX_CREDENTIAL: u64 = 1024 * 1024;
 
@@ -30,7 +34,7 @@ pub struct Environment {
 /// A value that the environment does not have. It names what is missing and
 /// never shows a value.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Missing {
+pub(crate) enum Missing {
     /// The variable is not set.
     #[error("environment variable {0} is not set")]
     Variable(String),
@@ -92,7 +96,7 @@ impl Environment {
 
     /// The credential `name` (systemd.exec(5), `LoadCredential=`) without its
     /// trailing newline. `name` must be one path component.
-    pub(super) fn credential(&self, name: &str) -> Result<String, Missing> {
+    pub(crate) fn credential(&self, name: &str) -> Result<Secret, Missing> {
         let directory = self
             .path("CREDENTIALS_DIRECTORY")
             .ok_or_else(|| Missing::NoCredentials(name.to_owned()))?;
@@ -110,6 +114,20 @@ impl Environment {
         }
     }
 
+    /// The directory that the variable `name` holds; none if it is not set, or
+    /// holds no absolute path, which the XDG Base Directory Specification says
+    /// to ignore.
+    pub(crate) fn directory(&self, name: &str) -> Option<PathBuf> {
+        self.path(name).filter(|path| path.is_absolute())
+    }
+
+    /// The directories that the variable `name` holds, separated by colons.
+    pub(crate) fn directories(&self, name: &str) -> Vec<PathBuf> {
+        let value = self.path(name).unwrap_or_default();
+        let directories = std::env::split_paths(&value);
+        directories.filter(|path| path.is_absolute()).collect()
+    }
+
     fn path(&self, name: &str) -> Option<PathBuf> {
         let value = self.variables.get(OsStr::new(name))?;
         (!value.is_empty()).then(|| PathBuf::from(value))
@@ -117,11 +135,13 @@ impl Environment {
 }
 
 /// Reads a credential, bounded; the newline that editors put at the end goes.
-fn read_text(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    let read = File::open(path)?
-        .take(MAX_CREDENTIAL + 1)
-        .read_to_string(&mut text)?;
+fn read_text(path: &Path) -> io::Result<Secret> {
+    let file = File::open(path)?;
+    // Room for all of it, so that no part is left behind in a smaller buffer.
+    let length = file.metadata()?.len().min(MAX_CREDENTIAL);
+    let room = usize::try_from(length).unwrap_or(0) + 1;
+    let mut text = Zeroizing::new(String::with_capacity(room));
+    let read = file.take(MAX_CREDENTIAL + 1).read_to_string(&mut text)?;
     if read as u64 > MAX_CREDENTIAL {
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,
@@ -133,7 +153,7 @@ fn read_text(path: &Path) -> io::Result<String> {
     if text.ends_with('\r') {
         text.pop();
     }
-    Ok(text)
+    Ok(Secret::new(std::mem::take(&mut text)))
 }
 
 impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for Environment {

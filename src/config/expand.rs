@@ -79,7 +79,9 @@ fn reference<'a>(
     if let Some(name) = inner.strip_prefix("cred:") {
         let one_component = !name.contains(['/', '\0']) && !matches!(name, "" | "." | "..");
         return if one_component {
-            Ok(Cow::Owned(environment.credential(name)?))
+            Ok(Cow::Owned(
+                environment.credential(name)?.expose().to_owned(),
+            ))
         } else {
             Err(ExpandError::Syntax(format!(
                 "{name:?} is no credential's name: it must be a file's name, without \"/\""

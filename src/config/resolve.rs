@@ -14,6 +14,9 @@ use super::{
     settings::{
         BackendName, BackendSettings, CommandSettings, Config, ConnectRetry, EraSetting,
         HttpSettings, Listen, ListenTransport, Namespace, SessionSetting, Transport, Unresolved,
+        Auth, BackendName, BackendSettings, CommandSettings, Config, ConnectRetry, EraSetting,
+        HttpSettings, Listen, ListenTransport, Namespace, SessionSetting, StoreKind, TokenStore,
+        Transport, Unresolved, VaultKey,
     },
     tree,
     validate::{Outcome, Walk},
@@ -102,6 +105,11 @@ impl<'a> Resolver<'a> {
             self.warnings
                 .push("`backends` is empty: there are no tools to offer".to_owned());
         }
+        let token_store = token_store(self.document.token_store);
+        if token_store.key_file.is_some() && token_store.key != VaultKey::File {
+            self.warnings
+                .push("`token_store.key_file` has no effect without `key: file`".to_owned());
+        }
         let mut warnings = Vec::with_capacity(self.warnings.len());
         for warning in self.warnings {
             if !warnings.contains(&warning) {
@@ -116,6 +124,7 @@ impl<'a> Resolver<'a> {
                 max_delay: self.document.connect_retry.max_delay.0,
                 attempt_timeout: self.document.connect_retry.attempt_timeout.0,
             },
+            token_store,
             backends: self.backends,
             warnings,
         })
@@ -235,6 +244,27 @@ fn listen(listen: document::Listen) -> Result<Listen, String> {
         allowed_origins: listen.allowed_origins,
         max_body: listen.max_body.0,
     })
+}
+
+fn token_store(store: document::TokenStore) -> TokenStore {
+    TokenStore {
+        enabled: store.enabled,
+        kind: match store.kind {
+            document::StoreKind::Auto => StoreKind::Auto,
+            document::StoreKind::Memory => StoreKind::Memory,
+            document::StoreKind::Runtime => StoreKind::Runtime,
+            document::StoreKind::Vault => StoreKind::Vault,
+            document::StoreKind::Keyring => StoreKind::Keyring,
+        },
+        key: match store.key {
+            document::VaultKey::Auto => VaultKey::Auto,
+            document::VaultKey::Credential => VaultKey::Credential,
+            document::VaultKey::SecretService => VaultKey::SecretService,
+            document::VaultKey::File => VaultKey::File,
+        },
+        path: store.path.map(PathBuf::from),
+        key_file: store.key_file.map(PathBuf::from),
+    }
 }
 
 fn settings(

@@ -17,6 +17,8 @@ pub struct Config {
     pub listen: Listen,
     /// How a backend that cannot be reached is tried again.
     pub connect_retry: ConnectRetry,
+    /// Where `OAuth` tokens are kept.
+    pub token_store: TokenStore,
     /// The backends in the order of the document, disabled ones included.
     pub backends: Vec<BackendSettings>,
     /// Things worth saying once that stop nothing (keys not yet in effect, …).
@@ -74,6 +76,61 @@ pub struct ConnectRetry {
     pub max_delay: Duration,
     /// How long one attempt may take.
     pub attempt_timeout: Duration,
+}
+
+/// Where `OAuth` tokens are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenStore {
+    /// Whether they outlive this process at all.
+    pub enabled: bool,
+    /// The kind of store.
+    pub kind: StoreKind,
+    /// Where the key of a vault comes from.
+    pub key: VaultKey,
+    /// The file of the vault, if it is not the usual one.
+    pub path: Option<PathBuf>,
+    /// The file of the key for [`VaultKey::File`], if it is not the usual one.
+    pub key_file: Option<PathBuf>,
+}
+
+impl Default for TokenStore {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            kind: StoreKind::Auto,
+            key: VaultKey::Auto,
+            path: None,
+            key_file: None,
+        }
+    }
+}
+
+/// The kind of a token store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreKind {
+    /// A vault where a key can be had, else the runtime directory, else memory.
+    Auto,
+    /// This process's memory.
+    Memory,
+    /// A file in the runtime directory, which is in memory.
+    Runtime,
+    /// An encrypted file.
+    Vault,
+    /// The Secret Service.
+    Keyring,
+}
+
+/// Where the key of a vault comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VaultKey {
+    /// The credential if it is there, else the Secret Service.
+    Auto,
+    /// The systemd credential `mcpmux-vault-key`.
+    Credential,
+    /// The Secret Service.
+    SecretService,
+    /// A file with mode 0600.
+    File,
 }
 
 /// A backend's name: `[A-Za-z0-9][A-Za-z0-9_.-]*` without `__`, so that

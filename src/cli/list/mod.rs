@@ -17,7 +17,7 @@ use super::{exit, quieter, start_log, survey};
 use crate::{
     config::{
         Auth, BackendName, BackendSettings, Config, ConnectRetry, EraSetting, HttpSettings, Listen,
-        Namespace, SessionSetting, Transport,
+        Namespace, SessionSetting, TokenStore, Transport,
     },
     mux::{Kind, Mux},
     systemd::LogOptions,
@@ -116,6 +116,7 @@ fn of_endpoint(endpoint: &Url) -> Config {
     Config {
         path: None,
         listen: Listen::default(),
+        token_store: TokenStore::default(),
         connect_retry: ConnectRetry {
             enabled: false,
             max_delay: PATIENCE,

@@ -10,6 +10,7 @@
 mod auth;
 mod backend;
 mod order;
+mod token_store;
 
 use schemars::{JsonSchema, generate::SchemaSettings, transform::RecursiveTransform};
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,7 @@ use super::quantity::{Size, Span};
 
 pub(super) use auth::{Auth, AuthType, Grant};
 pub(super) use backend::{Backend, BackendTransport, Era, Namespace, Session};
+pub(super) use token_store::{StoreKind, TokenStore, VaultKey};
 
 /// The configuration of mcpmux.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -31,8 +33,7 @@ pub(super) struct Document {
     /// How a backend that cannot be reached is tried again.
     pub(super) connect_retry: ConnectRetry,
     /// Where `OAuth` tokens are kept.
-    #[schemars(extend("x-not-yet" = true))]
-    token_store: TokenStore,
+    pub(super) token_store: TokenStore,
     /// The MCP servers behind this endpoint.
     pub(super) backends: Vec<Backend>,
 }
@@ -96,15 +97,6 @@ pub(super) struct ConnectRetry {
     pub(super) attempt_timeout: Span,
 }
 
-/// Where `OAuth` tokens are kept.
-#[derive(Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(transform = in_order::<Self>)]
-struct TokenStore {
-    /// Whether tokens outlive a restart.
-    enabled: bool,
-}
-
 impl Default for Listen {
     fn default() -> Self {
         Self {
@@ -126,12 +118,6 @@ impl Default for ConnectRetry {
             max_delay: Span::minutes(15),
             attempt_timeout: Span::minutes(2),
         }
-    }
-}
-
-impl Default for TokenStore {
-    fn default() -> Self {
-        Self { enabled: true }
     }
 }
 
