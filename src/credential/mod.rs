@@ -12,6 +12,8 @@ mod renewal;
 #[cfg(test)]
 mod script;
 mod token;
+#[allow(dead_code, reason = "OAuth logins are what uses it")]
+pub(crate) mod vault;
 
 use std::sync::Arc;
 

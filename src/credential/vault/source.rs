@@ -1,0 +1,158 @@
+//! Where the key of a vault comes from: a systemd credential, the Secret
+//! Service, or a file that was named.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    VaultError,
+    folder::{Folder, Medium},
+    key::{Key, KeyId},
+    place,
+};
+use crate::{
+    Secret,
+    config::{Environment, TokenStore, VaultKey},
+};
+
+/// The name of the credential (systemd.exec(5), `LoadCredential=`).
+pub(crate) const CREDENTIAL: &str = "mcpmux-vault-key";
+
+/// The longest file of a key, in bytes: a line, and what editors add.
+const MAX_FILE: usize = 256;
+
+/// Where a key was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// It is the systemd credential.
+    Credential,
+    /// The Secret Service keeps it.
+    SecretService,
+    /// It is in a file.
+    File(PathBuf),
+}
+
+/// What came of looking for a key.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// There is one.
+    Key(Key, Origin),
+    /// There is none, and why.
+    None(String),
+}
+
+/// Looks for the key of the vault that needs the key `needed`, or of a new one,
+/// for which the Secret Service is asked to keep a new key if it has none.
+///
+/// A key that is there and is none, or another than the one needed, is an
+/// error: what was meant to be used must not be passed over in silence.
+pub(super) async fn find(
+    settings: &TokenStore,
+    environment: &Environment,
+    needed: Option<KeyId>,
+) -> Result<Found, VaultError> {
+    match settings.key {
+        VaultKey::Credential => credential(environment),
+        VaultKey::SecretService => secret_service(environment, needed).await,
+        VaultKey::File => file(&key_file(settings, environment)?).await,
+        VaultKey::Auto => {
+            let first = match credential(environment)? {
+                Found::None(why) => why,
+                found @ Found::Key(..) => return Ok(found),
+            };
+            match secret_service(environment, needed).await? {
+                Found::None(second) => Ok(Found::None(format!("{first}; {second}"))),
+                found @ Found::Key(..) => Ok(found),
+            }
+        }
+    }
+}
+
+/// The file of the key that is meant by `key: file`.
+pub(crate) fn key_file(
+    settings: &TokenStore,
+    environment: &Environment,
+) -> Result<PathBuf, VaultError> {
+    match &settings.key_file {
+        Some(path) => Ok(path.clone()),
+        None => Ok(place::configuration(environment)?.join("vault.key")),
+    }
+}
+
+fn credential(environment: &Environment) -> Result<Found, VaultError> {
+    let Some(directory) = environment.directory("CREDENTIALS_DIRECTORY") else {
+        return Ok(Found::None(
+            "systemd has handed over no credentials ($CREDENTIALS_DIRECTORY is not set)".to_owned(),
+        ));
+    };
+    if !directory.join(CREDENTIAL).exists() {
+        return Ok(Found::None(format!(
+            "there is no credential {CREDENTIAL} (LoadCredential=) in $CREDENTIALS_DIRECTORY"
+        )));
+    }
+    let text = environment.credential(CREDENTIAL);
+    let text = text.map_err(|_| bad(&Origin::Credential, "it cannot be read as text"))?;
+    parse(&text, Origin::Credential)
+}
+
+/// Reads a key file: like the vault itself it must be the user's alone.
+async fn file(path: &Path) -> Result<Found, VaultError> {
+    let path = path.to_owned();
+    super::blocking(move || read_file(&path)).await
+}
+
+/// The key in the file at `path`.
+pub(super) fn read_file(path: &Path) -> Result<Found, VaultError> {
+    let none = || Ok(Found::None(format!("there is no file {}", path.display())));
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str()))
+    else {
+        return none();
+    };
+    let Some(folder) = Folder::open(folder, Medium::Any)? else {
+        return none();
+    };
+    let Some(content) = folder.read(name, MAX_FILE)? else {
+        return none();
+    };
+    let origin = Origin::File(path.to_owned());
+    let Ok(text) = std::str::from_utf8(&content) else {
+        return Err(bad(&origin, "it cannot be read as text"));
+    };
+    parse(&Secret::new(text.to_owned()), origin)
+}
+
+#[allow(clippy::unused_async)]
+async fn secret_service(
+    _environment: &Environment,
+    _needed: Option<KeyId>,
+) -> Result<Found, VaultError> {
+    Ok(Found::None(
+        "the Secret Service is not yet asked".to_owned(),
+    ))
+}
+
+fn parse(text: &Secret, origin: Origin) -> Result<Found, VaultError> {
+    match Key::parse(text.expose()) {
+        Ok(key) => Ok(Found::Key(key, origin)),
+        Err(what) => Err(bad(&origin, what)),
+    }
+}
+
+fn bad(origin: &Origin, what: &'static str) -> VaultError {
+    VaultError::BadKey {
+        origin: origin.to_string(),
+        what,
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Credential => write!(f, "the systemd credential {CREDENTIAL}"),
+            Self::SecretService => f.write_str("the Secret Service"),
+            Self::File(path) => write!(f, "the file {}", path.display()),
+        }
+    }
+}
