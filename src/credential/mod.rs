@@ -226,7 +226,13 @@ mod tests {
 
     #[tokio::test]
     async fn oauth_says_that_it_is_not_yet_in_effect() {
-        let error = credential(&Auth::OAuth(_))
+        let text =
+            "backends: [{name: a, transport: http, endpoint: 'https://a', auth: {type: oauth}}]";
+        let config = crate::Config::parse(text, "m.yaml", &Environment::default()).expect("right");
+        let Ok(crate::config::Transport::Http(settings)) = &config.backends[0].transport else {
+            panic!("http");
+        };
+        let error = credential(&settings.auth)
             .headers()
             .await
             .expect_err("not yet")
