@@ -8,13 +8,24 @@ use std::{
 };
 
 use rustix::fs::fstat;
-use tracing::{Subscriber, level_filters::LevelFilter};
+use tracing::{
+    Event, Subscriber,
+    level_filters::LevelFilter,
+    span::{Attributes, Id, Record},
+};
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::{
-    EnvFilter, Layer, filter::FilterExt, filter::Targets, fmt, layer::SubscriberExt,
-    registry::LookupSpan, util::SubscriberInitExt,
+    EnvFilter, Layer,
+    filter::FilterExt,
+    filter::Targets,
+    fmt,
+    layer::{Context, SubscriberExt},
+    registry::LookupSpan,
+    util::SubscriberInitExt,
 };
+
+use super::message::IDS;
 
 /// Crates below that log headers, codes or payloads at `debug` and `trace`:
 /// credentials must not get into a log because somebody looks for a fault.
@@ -74,11 +85,11 @@ pub fn init(options: &LogOptions) -> Result<LogGuard, LogError> {
     let levels = levels(options.level.as_deref().unwrap_or("info"))?;
     let registry = tracing_subscriber::registry();
     let journal = match options.format {
-        LogFormat::Auto if stderr_is_the_journal() => journal().ok(),
+        LogFormat::Auto if stderr_is_the_journal() => Journal::connect().ok(),
         _ => None,
     };
     let (output, writer) = match (journal, options.format) {
-        (Some(journal), _) => (journal, None),
+        (Some(journal), _) => (journal.boxed(), None),
         (None, format) => {
             let (stderr, writer) = NonBlockingBuilder::default()
                 .buffered_lines_limit(WAITING_LINES)
@@ -120,10 +131,7 @@ fn levels(list: &str) -> Result<EnvFilter, LogError> {
 /// Fields of an event become `MCPMUX_…`: `backend` is `MCPMUX_BACKEND`.
 /// Fails where no journal listens, as with a `JOURNAL_STREAM` left over from
 /// another mount namespace.
-fn journal<S>() -> io::Result<Box<dyn Layer<S> + Send + Sync>>
-where
-    S: Subscriber + for<'span> LookupSpan<'span>,
-{
+fn journal() -> io::Result<tracing_journald::Layer> {
     // The crate's own mapping calls `info` a notice and `debug` informational,
     // to tell all five apart; journalctl -p info should mean what it says.
     let priorities = PriorityMappings {
@@ -137,7 +145,48 @@ where
         .with_field_prefix(Some("MCPMUX".to_owned()))
         .with_syslog_identifier("mcpmux".to_owned())
         .with_priority_mappings(priorities);
-    Ok(layer.boxed())
+    Ok(layer)
+}
+
+/// The journal, in which some messages have a `MESSAGE_ID=`. An event's own
+/// fields all get the prefix; what a layer adds to each of its events does not,
+/// so each id has a layer.
+struct Journal {
+    plain: tracing_journald::Layer,
+    identified: Vec<(&'static str, tracing_journald::Layer)>,
+}
+
+impl Journal {
+    fn connect() -> io::Result<Self> {
+        let identified = IDS.into_iter().map(|(name, id)| {
+            let layer = journal()?.with_custom_fields([("MESSAGE_ID", id)]);
+            Ok((name, layer))
+        });
+        Ok(Self {
+            plain: journal()?,
+            identified: identified.collect::<io::Result<_>>()?,
+        })
+    }
+}
+
+impl<S> Layer<S> for Journal
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        self.plain.on_new_span(attributes, id, context);
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        self.plain.on_record(id, values, context);
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let name = event.metadata().name();
+        let identified = self.identified.iter().find(|(own, _)| *own == name);
+        let layer = identified.map_or(&self.plain, |(_, layer)| layer);
+        layer.on_event(event, context);
+    }
 }
 
 fn text<S>(stderr: NonBlocking) -> Box<dyn Layer<S> + Send + Sync>

@@ -3,11 +3,13 @@
 //! then nothing is handed over, nothing is told, and log lines go to stderr.
 
 mod log;
+mod message;
 mod notify;
 mod refusal;
 mod sockets;
 
 pub use log::{LogError, LogFormat, LogGuard, LogOptions, init as init_log};
+pub use message::login_needed;
 pub use notify::{Notifier, watchdog_interval};
 pub use refusal::refuse;
 pub use sockets::{Handed, Listener, SocketError, take as take_sockets};
