@@ -3,7 +3,7 @@
 
 use std::{
     fs, io,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -20,6 +20,7 @@ use tracing::{info, warn};
 use crate::{
     backend::command::descriptors,
     config::{Config, ListenTransport},
+    credential::Logins,
     listener::{self, Socket, stdio},
     mux::Mux,
     systemd::{Handed, Listener, Notifier, watchdog_interval},
@@ -68,6 +69,7 @@ pub async fn run(
 ) -> Result<(), DaemonError> {
     let mut signals = Signals::new().map_err(DaemonError::Start)?;
     descriptors::raise();
+    let logins = Logins::new(config);
     let stop = CancellationToken::new();
     match config.listen.transport {
         ListenTransport::Stdio => {
@@ -100,9 +102,13 @@ pub async fn run(
             for socket in &sockets {
                 announce(socket, &config.listen.path);
             }
+            if let Some(address) = browsers_reach(&sockets) {
+                logins.served_at(address);
+            }
             let mux = Mux::start(config);
             let serving = listener::serve(
                 Arc::clone(&mux),
+                Arc::clone(&logins),
                 &config.listen,
                 sockets,
                 stop.clone(),
@@ -285,6 +291,23 @@ impl Drop for BoundPath {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
     }
+}
+
+/// Where a browser on this machine reaches mcpmux itself: on a loopback address,
+/// where it listens on one or on all.
+fn browsers_reach(sockets: &[Socket]) -> Option<SocketAddr> {
+    let addresses = sockets.iter().filter_map(|socket| match socket {
+        Socket::Tcp(listener) => listener.local_addr().ok().map(|address| {
+            let loopback: IpAddr = match address.ip() {
+                IpAddr::V4(any) if any.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(any) if any.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+                ip => ip,
+            };
+            SocketAddr::new(loopback, address.port())
+        }),
+        Socket::Unix(_) => None,
+    });
+    addresses.min_by_key(|address| !address.ip().is_loopback())
 }
 
 fn announce(socket: &Socket, path: &str) {

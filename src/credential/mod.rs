@@ -26,7 +26,8 @@ use crate::{
 
 pub use failure::HelperFailure;
 pub use oauth::{
-    Begun, LoggedOut, LoginError, LoginState, LoginStatus, LoginWay, Logins, Page, Returned, Wish,
+    Begun, CALLBACK_PATH, LoggedOut, LoginError, LoginState, LoginStatus, LoginWay, Logins, Page,
+    Returned, Wish, callback_page, callback_query, callback_refusal,
 };
 use renewal::Renewal;
 

@@ -10,7 +10,7 @@ use super::{
     accept::{self, Form},
     batch,
     body::{Driven, Reply, Unread, read},
-    call_stream, get, legacy,
+    call_stream, callback, get, legacy,
     modern::{self, Refusal},
     origin::Doors,
     render::{Rendering, empty, json},
@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     config::Listen,
+    credential::Logins,
     mux::Mux,
     protocol::{
         Era, Kind, Message, Revision, RpcError, error::INVALID_REQUEST, header as mcp, method, sse,
@@ -36,16 +37,18 @@ const METHODS: &str = "POST, GET, DELETE";
 pub(super) struct Endpoint {
     pub(super) mux: Arc<Mux>,
     pub(super) sessions: Sessions,
+    logins: Arc<Logins>,
     doors: Doors,
     path: String,
     max_body: usize,
 }
 
 impl Endpoint {
-    pub(super) fn new(mux: Arc<Mux>, listen: &Listen) -> Self {
+    pub(super) fn new(mux: Arc<Mux>, logins: Arc<Logins>, listen: &Listen) -> Self {
         Self {
             mux,
             sessions: Sessions::new(),
+            logins,
             doors: Doors::new(listen),
             path: listen.path.clone(),
             max_body: listen.max_body,
@@ -68,12 +71,18 @@ impl Endpoint {
             Ok(origin) => origin.cloned(),
             Err(refused) => {
                 warn!("refused a request: {refused}");
+                if request.uri().path() == callback::PATH {
+                    return callback::refuse(&refused);
+                }
                 return refuse((
                     StatusCode::FORBIDDEN,
                     RpcError::new(INVALID_REQUEST, refused.to_string()),
                 ));
             }
         };
+        if request.uri().path() == callback::PATH {
+            return callback::answer(&self.logins, &request).await;
+        }
         let mut response = if request.uri().path() == self.path {
             match *request.method() {
                 Method::POST => self.post(request).await,

@@ -15,6 +15,7 @@ mod batch;
 mod body;
 mod call_stream;
 mod call_streams;
+mod callback;
 mod connection;
 mod endpoint;
 mod get;
@@ -29,7 +30,7 @@ mod ring;
 mod session;
 pub mod stdio;
 
-use crate::{config::Listen, mux::Mux};
+use crate::{config::Listen, credential::Logins, mux::Mux};
 use endpoint::Endpoint;
 
 /// The most connections served at once; more wait in the kernel's queue. As many
@@ -49,15 +50,17 @@ pub enum Socket {
 }
 
 /// Serves clients on `sockets` until `stop`, then finishes the calls in flight;
-/// those that take longer than `drain` are dropped.
+/// those that take longer than `drain` are dropped. Browsers that come back from a
+/// login are told to `logins`.
 pub async fn serve(
     mux: Arc<Mux>,
+    logins: Arc<Logins>,
     listen: &Listen,
     sockets: Vec<Socket>,
     stop: CancellationToken,
     drain: Duration,
 ) {
-    let endpoint = Arc::new(Endpoint::new(Arc::clone(&mux), listen));
+    let endpoint = Arc::new(Endpoint::new(Arc::clone(&mux), logins, listen));
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let connections = TaskTracker::new();
     let draining = CancellationToken::new();

@@ -1,8 +1,11 @@
 //! Tokens that a person consents to, or that a client has for its own
 //! credentials (`OAuth` 2.1 as MCP's authorization specification uses it).
 
+mod callback;
 mod logins;
+mod page;
 
+pub use callback::{CALLBACK_PATH, callback_query};
 pub use logins::{
     Begun, LoggedOut, LoginError, LoginState, LoginStatus, LoginWay, Logins, Page, Returned, Wish,
 };
@@ -24,3 +27,4 @@ mod metadata;
 mod registration;
 mod scope;
 mod web;
+pub use page::{page as callback_page, refusal as callback_refusal};
