@@ -3,6 +3,7 @@
 
 mod callback;
 mod logins;
+mod loopback;
 mod page;
 
 pub use callback::{CALLBACK_PATH, callback_query};
