@@ -1,6 +1,7 @@
 //! Tokens that a person consents to, or that a client has for its own
 //! credentials (`OAuth` 2.1 as MCP's authorization specification uses it).
 
+mod browser;
 mod callback;
 mod logins;
 mod loopback;
