@@ -20,6 +20,7 @@ use tracing::{info, warn};
 use crate::{
     backend::command::descriptors,
     config::{Config, ListenTransport},
+    control::{self, Served},
     credential::Logins,
     listener::{self, Socket, stdio},
     mux::Mux,
@@ -70,6 +71,13 @@ pub async fn run(
     let mut signals = Signals::new().map_err(DaemonError::Start)?;
     descriptors::raise();
     let logins = Logins::new(config);
+    let served = Served {
+        logins: Arc::clone(&logins),
+        config: config
+            .path
+            .as_ref()
+            .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+    };
     let stop = CancellationToken::new();
     match config.listen.transport {
         ListenTransport::Stdio => {
@@ -79,6 +87,7 @@ pub async fn run(
                 );
             }
             let mux = Mux::start(config);
+            let control = control::start(served);
             let told = tokio::spawn(tell(Arc::clone(&mux), Arc::clone(&notifier)));
             let serving = stdio::serve(
                 Arc::clone(&mux),
@@ -90,6 +99,7 @@ pub async fn run(
             );
             let outcome = until_stopped(serving, &mut signals, &mux, &stop, &notifier).await;
             told.abort();
+            control.stop().await;
             mux.stop().await;
             outcome.unwrap_or(Ok(())).map_err(DaemonError::Stdin)
         }
@@ -106,6 +116,7 @@ pub async fn run(
                 logins.served_at(address);
             }
             let mux = Mux::start(config);
+            let control = control::start(served);
             let serving = listener::serve(
                 Arc::clone(&mux),
                 Arc::clone(&logins),
@@ -118,6 +129,7 @@ pub async fn run(
             until_stopped(serving, &mut signals, &mux, &stop, &notifier).await;
             told.abort();
             drop(bound);
+            control.stop().await;
             mux.stop().await;
             info!("stopped");
             Ok(())

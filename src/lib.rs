@@ -16,6 +16,7 @@ pub mod backend;
 
 pub mod mux;
 
+pub mod control;
 pub mod listener;
 
 pub mod daemon;

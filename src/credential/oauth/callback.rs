@@ -11,7 +11,7 @@ pub const CALLBACK_PATH: &str = "/oauth/callback";
 
 /// The longest query, in bytes. Codes of some servers are tokens of 2 KiB and
 /// more.
-const MAX_QUERY: usize = 16 * 1024;
+pub(super) const MAX_QUERY: usize = 16 * 1024;
 
 /// The query of a browser that comes back, without its `?`; else what it is
 /// answered.

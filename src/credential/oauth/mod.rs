@@ -6,6 +6,7 @@ mod callback;
 mod logins;
 mod loopback;
 mod page;
+mod paste;
 
 pub use callback::{CALLBACK_PATH, callback_query};
 pub use logins::{
