@@ -20,6 +20,7 @@ mod exit;
 mod list;
 mod serve;
 mod survey;
+mod terminal;
 
 /// One MCP endpoint in front of many servers.
 ///

@@ -1,11 +1,6 @@
 //! `mcpmux list`: what all backends offer, or what a running endpoint does.
 
-use std::{
-    io::{self, IsTerminal, Write},
-    path::Path,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{io, path::Path, process::ExitCode, time::Duration};
 
 use url::Url;
 
@@ -13,7 +8,10 @@ mod entry;
 mod json;
 mod text;
 
-use super::{exit, quieter, start_log, survey};
+use super::{
+    exit, quieter, start_log, survey,
+    terminal::{Style, print},
+};
 use crate::{
     config::{
         Auth, BackendName, BackendSettings, Config, ConnectRetry, EraSetting, HttpSettings, Listen,
@@ -23,7 +21,6 @@ use crate::{
     systemd::LogOptions,
 };
 use entry::Entry;
-use text::Style;
 
 /// List what all backends offer: tools, resources, resource templates, prompts.
 ///
@@ -164,27 +161,4 @@ impl Kinds {
         };
         Kind::ALL.into_iter().filter(wanted).collect()
     }
-}
-
-impl Style {
-    /// What suits stdout: as wide as its terminal and with emphasis, or plain
-    /// lines for a program.
-    fn of_stdout() -> Self {
-        let stdout = io::stdout();
-        if !stdout.is_terminal() {
-            return Self::default();
-        }
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let columns = rustix::termios::tcgetwinsize(&stdout).map_or(0, |size| size.ws_col);
-        Self {
-            width: Some(if columns == 0 { 80 } else { columns.into() }),
-            emphasis: !plain,
-        }
-    }
-}
-
-fn print(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
 }

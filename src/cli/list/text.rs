@@ -3,7 +3,10 @@
 use std::fmt::Write;
 
 use super::entry::{Entry, Found};
-use crate::mux::{Kind, Shown};
+use crate::{
+    cli::terminal::{Style, printable, wrapped},
+    mux::{Kind, Shown},
+};
 
 /// The least columns that a description gets beside a name; below, it goes
 /// under it.
@@ -11,37 +14,6 @@ const LEAST: usize = 24;
 
 /// Before a thing's name.
 const INDENT: &str = "    ";
-
-/// How the list is laid out.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Style {
-    /// The columns to fit in; `None` wraps nothing.
-    pub(super) width: Option<usize>,
-    /// Whether names stand out.
-    pub(super) emphasis: bool,
-}
-
-impl Style {
-    fn bold(self, text: &str) -> String {
-        self.escaped("1", text)
-    }
-
-    fn dim(self, text: &str) -> String {
-        self.escaped("2", text)
-    }
-
-    fn alarming(self, text: &str) -> String {
-        self.escaped("31", text)
-    }
-
-    fn escaped(self, code: &str, text: &str) -> String {
-        if self.emphasis {
-            format!("\u{1b}[{code}m{text}\u{1b}[0m")
-        } else {
-            text.to_owned()
-        }
-    }
-}
 
 /// The text of the whole list.
 pub(super) fn list(entries: &[Entry], descriptions: bool, style: Style) -> String {
@@ -144,27 +116,6 @@ fn about(item: &Shown, descriptions: bool) -> String {
         .map(|part| printable(&part.split_whitespace().collect::<Vec<_>>().join(" ")))
         .filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join(": ")
-}
-
-/// Breaks `text` at spaces into lines of at most `room` characters; a longer
-/// word has a line of its own.
-fn wrapped(text: &str, room: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= room => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
-}
-
-/// What is listed is written by strangers: nothing in it may steer a terminal.
-fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
 }
 
 #[cfg(test)]
