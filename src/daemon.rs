@@ -86,7 +86,7 @@ pub async fn run(
                     "systemd handed over sockets, but listen.transport is stdio: they are not served"
                 );
             }
-            let mux = Mux::start(config);
+            let mux = Mux::start(config, &logins);
             let control = control::start(served);
             let told = tokio::spawn(tell(Arc::clone(&mux), Arc::clone(&notifier)));
             let serving = stdio::serve(
@@ -115,7 +115,7 @@ pub async fn run(
             if let Some(address) = browsers_reach(&sockets) {
                 logins.served_at(address);
             }
-            let mux = Mux::start(config);
+            let mux = Mux::start(config, &logins);
             let control = control::start(served);
             let serving = listener::serve(
                 Arc::clone(&mux),

@@ -2,11 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use serde_json::json;
+
 use crate::{
-    credential::CredentialError,
+    credential::{CredentialError, LoginFailure, LoginNeeded},
     protocol::{
         RpcError,
-        error::{INTERNAL_ERROR, TIMED_OUT, UNAVAILABLE},
+        error::{INTERNAL_ERROR, TIMED_OUT, UNAVAILABLE, URL_ELICITATION_REQUIRED},
     },
 };
 
@@ -69,9 +71,20 @@ pub enum BackendError {
 }
 
 impl BackendError {
+    /// Whether a person has to log in first.
+    pub(crate) fn needs_login(&self) -> bool {
+        matches!(
+            self,
+            Self::Credential(CredentialError::Login(LoginFailure::Needed(_)))
+        )
+    }
+
     /// The error as a client is told it, for a request that went to `backend`.
     pub fn to_rpc(&self, backend: &str) -> RpcError {
         match self {
+            Self::Credential(CredentialError::Login(LoginFailure::Needed(needed))) => {
+                login_needed(backend, needed)
+            }
             Self::Unavailable { .. } => RpcError::new(UNAVAILABLE, self.to_string()),
             Self::TimedOut { .. } => {
                 RpcError::new(TIMED_OUT, format!("backend {backend:?}: {self}"))
@@ -82,4 +95,30 @@ impl BackendError {
             _ => RpcError::new(INTERNAL_ERROR, format!("backend {backend:?}: {self}")),
         }
     }
+}
+
+/// What begins the id of a visit that mcpmux itself asks for.
+const VISIT: &str = "mcpmux-login-";
+
+/// A page is to be visited, so that a person logs `backend` in
+/// (`URLElicitationRequiredError`, 2025-11-25).
+fn login_needed(backend: &str, needed: &LoginNeeded) -> RpcError {
+    let said = format!("backend {backend:?} {needed}");
+    let Some(url) = &needed.url else {
+        return RpcError::new(UNAVAILABLE, said);
+    };
+    let visit = json!({
+        "mode": "url",
+        "elicitationId": format!("{VISIT}{backend}-{:016x}", fastrand::u64(..)),
+        "url": url,
+        "message": format!("{backend} needs a login. It is done once; mcpmux keeps it."),
+    });
+    RpcError::new(URL_ELICITATION_REQUIRED, said).with_data(json!({ "elicitations": [visit] }))
+}
+
+/// The backend whose login the visit `id` is for; `None` if it is a backend's
+/// own.
+pub(crate) fn logs_in(id: &str) -> Option<&str> {
+    let (backend, _) = id.strip_prefix(VISIT)?.rsplit_once('-')?;
+    Some(backend)
 }

@@ -11,8 +11,8 @@ use super::{
     http::{Client, HttpLink, SseLink},
 };
 use crate::{
-    config::{Auth, BackendSettings, CommandSettings, Environment, HttpSettings, Transport},
-    credential::Credential,
+    config::{BackendSettings, CommandSettings, Environment, HttpSettings, Transport},
+    credential::{Credential, Login},
     protocol::{Message, Revision},
 };
 
@@ -28,29 +28,34 @@ pub(super) enum Way {
 }
 
 impl Way {
-    /// The way that `settings` describe; an error if there is none before the
+    /// The way that `settings` describe, with what `login` gives; an error if there is none before the
     /// configuration changes.
-    pub(super) fn of(settings: &BackendSettings) -> Result<Self, String> {
+    pub(super) fn of(
+        settings: &BackendSettings,
+        login: Option<Arc<Login>>,
+    ) -> Result<Self, String> {
         match &settings.transport {
             Err(unresolved) => Err(unresolved.to_string()),
             Ok(Transport::Command(command)) => Ok(Self::Command(command.clone())),
-            Ok(Transport::Http(http) | Transport::Sse(http))
-                if matches!(http.auth, Auth::OAuth(_)) =>
-            {
-                Err("auth.type oauth is not yet in effect".to_owned())
-            }
-            Ok(Transport::Http(http)) => Self::over(http, Self::Http),
-            Ok(Transport::Sse(http)) => Self::over(http, Self::Sse),
+            Ok(Transport::Http(http)) => Self::over(http, login, Self::Http),
+            Ok(Transport::Sse(http)) => Self::over(http, login, Self::Sse),
         }
     }
-}
 
-impl Way {
+    /// What its requests carry.
+    pub(super) fn credential(&self) -> Option<&Credential> {
+        match self {
+            Self::Command(_) => None,
+            Self::Http(_, credential, _) | Self::Sse(_, credential, _) => Some(credential),
+        }
+    }
+
     fn over(
         http: &HttpSettings,
+        login: Option<Arc<Login>>,
         way: fn(HttpSettings, Credential, Arc<Client>) -> Self,
     ) -> Result<Self, String> {
-        let credential = Credential::new(&http.auth, &Environment::process());
+        let credential = Credential::new(&http.auth, &Environment::process(), login);
         let client = Arc::new(Client::new(&http.endpoint)?);
         Ok(way(http.clone(), credential, client))
     }

@@ -47,6 +47,7 @@ pub use client_end::{ClientEnd, Pause};
 pub(crate) use ear::Updates;
 use ear::{Ear, Told};
 pub use error::BackendError;
+pub(crate) use error::logs_in;
 pub use exchange::{Exchange, Item};
 pub use introduction::Introduction;
 pub(crate) use introduction::{Answer, Aside};
@@ -65,6 +66,7 @@ use wish::Wishes;
 
 use crate::{
     config::BackendSettings,
+    credential::{CredentialError, Login, LoginFailure},
     protocol::{Era, Revision},
 };
 
@@ -147,10 +149,16 @@ impl Connection {
 
 impl Backend {
     /// A backend that is not connected to anything before [`supervise`](Self::supervise).
-    pub(crate) fn new(settings: BackendSettings) -> Self {
+    /// Its requests carry what `login` gives, if there is one.
+    pub(crate) fn new(settings: BackendSettings, login: Option<Arc<Login>>) -> Self {
+        let way = Way::of(&settings, login);
+        Self::reached(Arc::new(way), settings)
+    }
+
+    fn reached(way: Arc<Result<Way, String>>, settings: BackendSettings) -> Self {
         Self {
             name: settings.name.as_str().into(),
-            way: Arc::new(Way::of(&settings)),
+            way,
             client: None,
             settings,
             state: watch::Sender::new(State::Starting),
@@ -166,15 +174,25 @@ impl Backend {
     /// with the same credential. It keeps no inventory.
     pub(crate) fn for_client(&self, client: Arc<Introduction>) -> Self {
         Self {
-            way: Arc::clone(&self.way),
             client: Some(client),
-            ..Self::new(self.settings.clone())
+            ..Self::reached(Arc::clone(&self.way), self.settings.clone())
         }
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Its login, if a person may have to consent.
+    pub(crate) fn login(&self) -> Option<Arc<Login>> {
+        self.way
+            .as_ref()
+            .as_ref()
+            .ok()?
+            .credential()?
+            .login()
+            .cloned()
     }
 
     /// Its settings.
@@ -257,9 +275,10 @@ impl Backend {
             states.wait_for(|state| !matches!(state, State::Starting)),
         )
         .await;
-        let detail = match settled {
-            Ok(Ok(state)) => match &*state {
-                State::Up(connection) => return Ok(Arc::clone(connection)),
+        let detail = match settled.map(|state| state.map(|state| state.clone())) {
+            Ok(Ok(state)) => match state {
+                State::Up(connection) => return Ok(connection),
+                State::AwaitingLogin(why) => return Err(self.needs_login(&why).await),
                 State::Down(down) => down.to_string(),
                 State::Starting => "it is starting".to_owned(),
             },
@@ -270,6 +289,21 @@ impl Backend {
             backend: self.name.to_string(),
             detail,
         })
+    }
+}
+
+impl Backend {
+    /// What to tell who needs it while it awaits a login: where that is done now.
+    async fn needs_login(&self, why: &Down) -> BackendError {
+        match self.login() {
+            Some(login) => {
+                CredentialError::from(LoginFailure::Needed(Box::new(login.needed().await))).into()
+            }
+            None => BackendError::Unavailable {
+                backend: self.name.to_string(),
+                detail: why.to_string(),
+            },
+        }
     }
 }
 

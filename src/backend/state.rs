@@ -14,8 +14,20 @@ pub(crate) enum State {
     Starting,
     /// Connected.
     Up(Arc<Connection>),
+    /// Not connected before a person has logged in: calls say where that is done.
+    AwaitingLogin(Down),
     /// Not connected: calls fail at once.
     Down(Down),
+}
+
+impl State {
+    /// The connection, if there is one.
+    pub(crate) fn connection(&self) -> Option<&Arc<Connection>> {
+        match self {
+            Self::Up(connection) => Some(connection),
+            Self::Starting | Self::AwaitingLogin(_) | Self::Down(_) => None,
+        }
+    }
 }
 
 /// Why a backend is down, since when, and when it is tried again.

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::JoinHandle,
     time::{Instant, sleep, sleep_until, timeout},
 };
@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     config::{ConnectRetry, EraSetting},
+    credential::Standing,
     protocol::Era,
 };
 
@@ -85,21 +86,42 @@ impl Backend {
                 return self.set(State::Down(down), observer);
             }
         };
+        let login = self.login();
+        let mut standing = login.as_ref().map(|login| login.watch());
         let mut era = None;
         let mut failures = 0_u32;
         let mut down_since: Option<Instant> = None;
         loop {
             let begun = Instant::now();
+            let before = standing.as_ref().map(|standing| *standing.borrow());
             let attempt = tokio::select! {
                 () = stop.cancelled() => return,
                 attempt = timeout(retry.attempt_timeout, self.connect(way, &mut era)) => attempt,
             };
             let mut lost = None;
+            if let Ok(Err(error)) = &attempt
+                && error.needs_login()
+            {
+                down_since.get_or_insert_with(Instant::now);
+                let since = down_since.unwrap_or(begun);
+                self.await_login(error, since, observer);
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = self.retry.notified() => info!(backend = self.name(), "tried again on request"),
+                    () = logged_in(&mut standing, before) => {}
+                }
+                self.set(State::Starting, observer);
+                continue;
+            }
             let reason: Arc<str> = match attempt {
                 Ok(Ok((connection, inventory, unasked))) => {
                     self.came_up(&connection, inventory, observer);
                     let up = Instant::now();
-                    let end = self.attend(&connection, unasked, &stop, observer).await;
+                    let lapsed = lapsed(standing.clone());
+                    let end = tokio::select! {
+                        end = self.attend(&connection, unasked, &stop, observer) => end,
+                        reason = lapsed => Some(reason),
+                    };
                     let Some(reason) = end else {
                         return connection.link.end().await;
                     };
@@ -150,6 +172,15 @@ impl Backend {
             };
             self.state.send_replace(State::Down(now));
         }
+    }
+
+    fn await_login(&self, why: &BackendError, since: Instant, observer: &impl Observer) {
+        let down = Down {
+            reason: why.to_string().into(),
+            since,
+            next: None,
+        };
+        self.set(State::AwaitingLogin(down), observer);
     }
 
     fn set(&self, state: State, observer: &impl Observer) {
@@ -359,6 +390,38 @@ impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
     }
+}
+
+/// Waits until there is another token than there was `before`.
+async fn logged_in(standing: &mut Option<watch::Receiver<Standing>>, before: Option<Standing>) {
+    let Some(standing) = standing else {
+        return std::future::pending().await;
+    };
+    let news = |standing: &Standing| {
+        matches!(standing, Standing::LoggedIn(_)) && Some(*standing) != before
+    };
+    if standing.wait_for(news).await.is_err() {
+        std::future::pending().await
+    }
+}
+
+/// Waits until a login that held is over, and says so.
+async fn lapsed(standing: Option<watch::Receiver<Standing>>) -> Arc<str> {
+    let Some(mut standing) = standing else {
+        return std::future::pending().await;
+    };
+    let held = standing
+        .wait_for(|standing| matches!(standing, Standing::LoggedIn(_)))
+        .await
+        .is_ok();
+    let over = standing
+        .wait_for(|standing| *standing == Standing::Needed)
+        .await
+        .is_ok();
+    if !(held && over) {
+        return std::future::pending().await;
+    }
+    "its login is over".into()
 }
 
 async fn wait_until(next: Option<Instant>) {

@@ -10,6 +10,7 @@ use std::{
 use super::{exit, quieter, start_log, survey};
 use crate::{
     config::{self, BackendSettings, Config, Namespace},
+    credential::Logins,
     mux::{Mux, Shortened},
     protocol::name,
     systemd::LogOptions,
@@ -124,7 +125,7 @@ fn little_room(backend: &BackendSettings) -> Option<String> {
 
 /// Starts the backends; tells what became of them and of their tools' names.
 async fn connect(config: Config) -> ExitCode {
-    let mux = Mux::start(&config);
+    let mux = Mux::start(&config, &Logins::unattended(&config));
     let waited = survey::wait(&mux).await;
     let failed = survey::report_failures(&mux, None);
     let mut lines = Vec::new();

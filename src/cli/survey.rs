@@ -70,7 +70,7 @@ async fn all(mux: &Mux, terminal: bool) {
 pub(super) fn reason(backend: &Backend) -> Option<Arc<str>> {
     match backend.state() {
         State::Up(_) => None,
-        State::Down(down) => Some(down.reason),
+        State::Down(down) | State::AwaitingLogin(down) => Some(down.reason),
         State::Starting => Some("interrupted".into()),
     }
 }
@@ -91,7 +91,7 @@ pub(super) fn report_failures(mux: &Mux, name: Option<&str>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Environment;
+    use crate::{config::Environment, credential::Logins};
 
     #[tokio::test]
     async fn on_a_terminal_the_wait_ends_as_well() {
@@ -102,7 +102,8 @@ backends:
 ";
         let config = Config::parse(text, "m.yaml", &Environment::default()).unwrap();
         for terminal in [true, false] {
-            let mux = Mux::start(&once(config.clone()));
+            let config = once(config.clone());
+            let mux = Mux::start(&config, &Logins::unattended(&config));
             all(&mux, terminal).await;
             assert_eq!(report_failures(&mux, None), 2);
             mux.stop().await;

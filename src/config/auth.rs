@@ -61,7 +61,10 @@ fn oauth(auth: document::Auth) -> Result<OAuthSettings, String> {
         client_secret,
         private_key: auth.private_key,
         signing_algorithm: auth.signing_algorithm,
-        client_metadata_url: auth.client_metadata_url,
+        client_metadata_url: auth
+            .client_metadata_url
+            .map(|url| format::http_url(&url))
+            .transpose()?,
         resource: match auth.resource.as_deref() {
             None => Resource::Found,
             Some("none") => Resource::None,

@@ -30,10 +30,7 @@ pub use error::{ConfigError, Problem};
 pub use settings::{
     Auth, BackendName, BackendSettings, CommandSettings, Config, ConnectRetry, EraSetting, Given,
     Grant, HttpSettings, Listen, ListenTransport, Namespace, OAuthSettings, Resource,
-    SessionSetting, Transport, Unresolved,
-    Auth, BackendName, BackendSettings, CommandSettings, Config, ConnectRetry, EraSetting,
-    HttpSettings, Listen, ListenTransport, Namespace, SessionSetting, StoreKind, TokenStore,
-    Transport, Unresolved, VaultKey,
+    SessionSetting, StoreKind, TokenStore, Transport, Unresolved, VaultKey,
 };
 
 impl Config {

@@ -13,8 +13,6 @@ use super::{
     format,
     settings::{
         BackendName, BackendSettings, CommandSettings, Config, ConnectRetry, EraSetting,
-        HttpSettings, Listen, ListenTransport, Namespace, SessionSetting, Transport, Unresolved,
-        Auth, BackendName, BackendSettings, CommandSettings, Config, ConnectRetry, EraSetting,
         HttpSettings, Listen, ListenTransport, Namespace, SessionSetting, StoreKind, TokenStore,
         Transport, Unresolved, VaultKey,
     },

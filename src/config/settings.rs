@@ -323,7 +323,7 @@ pub struct OAuthSettings {
     /// The algorithm of that key, if named.
     pub signing_algorithm: Option<String>,
     /// The URL of a Client ID Metadata Document.
-    pub client_metadata_url: Option<String>,
+    pub client_metadata_url: Option<Url>,
     /// The resource indicator (RFC 8707).
     pub resource: Resource,
     /// Whether the authorization server's metadata may name another issuer.

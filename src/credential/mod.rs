@@ -1,23 +1,20 @@
 //! What a request to an HTTP backend carries to be let in: nothing, a bearer
 //! token, a header of the operator's choice, or a token that a helper command
-//! prints. To which origin it may be sent is the transport's to watch, and the
-//! static extra headers are its own.
+//! prints or that a login gives. To which origin it may be sent is the
+//! transport's to watch, and the static extra headers are its own.
 
 mod failure;
 mod helper;
-// Nothing outside it asks it for anything yet.
-#[allow(dead_code)]
 mod oauth;
 mod renewal;
 #[cfg(test)]
 mod script;
 mod token;
-#[allow(dead_code, reason = "OAuth logins are what uses it")]
 pub(crate) mod vault;
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::AUTHORIZATION};
 
 use crate::{
     Secret,
@@ -26,9 +23,11 @@ use crate::{
 
 pub use failure::HelperFailure;
 pub use oauth::{
-    Begun, CALLBACK_PATH, LoggedOut, LoginError, LoginState, LoginStatus, LoginWay, Logins, Page,
-    Returned, Wish, callback_page, callback_query, callback_refusal,
+    Begun, CALLBACK_PATH, LoggedOut, LoginError, LoginFailure, LoginNeeded, LoginState,
+    LoginStatus, LoginWay, Logins, Page, Returned, Wish, callback_page, callback_query,
+    callback_refusal,
 };
+pub(crate) use oauth::{Login, Standing};
 use renewal::Renewal;
 
 /// One backend's credential. Clones share the helper's token.
@@ -41,6 +40,8 @@ enum Source {
     Fixed(Result<HeaderMap, CredentialError>),
     /// A helper prints it.
     Helper(Arc<Renewal>),
+    /// A person has consented to it, or will.
+    Login(Arc<Login>),
 }
 
 /// What one request carries.
@@ -75,15 +76,19 @@ pub enum CredentialError {
         /// What went wrong.
         failure: Arc<HelperFailure>,
     },
-    /// The backend asks for `OAuth`.
-    #[error("auth: `type: oauth` is not yet in effect")]
-    OAuth,
+    /// There is no token, or none that the backend takes.
+    #[error(transparent)]
+    Login(#[from] LoginFailure),
 }
 
 impl Credential {
     /// The credential that `auth` describes. A helper command sees what a
-    /// command backend inherits of `environment`, and nothing else.
-    pub fn new(auth: &Auth, environment: &Environment) -> Self {
+    /// command backend inherits of `environment`, and nothing else; with
+    /// `type: oauth`, it is that of `login`.
+    pub(crate) fn new(auth: &Auth, environment: &Environment, login: Option<Arc<Login>>) -> Self {
+        if let Some(login) = login {
+            return Self(Source::Login(login));
+        }
         Self(match auth {
             Auth::None => Source::Fixed(Ok(HeaderMap::new())),
             Auth::Bearer { token } => {
@@ -96,7 +101,9 @@ impl Credential {
                 let helper = helper::Helper::new(argv, environment);
                 Source::Helper(Arc::new(Renewal::new(helper, *ttl)))
             }
-            Auth::OAuth(_) => Source::Fixed(Err(CredentialError::OAuth)),
+            Auth::OAuth(_) => Source::Fixed(Err(CredentialError::Login(LoginFailure::Trouble(
+                "this process holds no logins".into(),
+            )))),
         })
     }
 
@@ -118,22 +125,48 @@ impl Credential {
                     generation: Generation(generation),
                 })
             }
+            Source::Login(login) => {
+                let (token, generation) = login.token().await?;
+                let headers = match token {
+                    Some(token) => only(AUTHORIZATION, bearer(&token)?),
+                    None => HeaderMap::new(),
+                };
+                Ok(Carried {
+                    headers,
+                    generation: Generation(generation),
+                })
+            }
         }
     }
 
-    /// Says that the backend answered 401 or 403 to a request that carried
-    /// `used`. True if [`Self::headers`] now gives something else to try.
+    /// Says that the backend answered `status`, 401 or 403, with `headers` to a
+    /// request that carried `used`. True if [`Self::headers`] now gives
+    /// something else to try.
     ///
-    /// The helper is run once for all callers that used the same token; one
-    /// whose token is older than the present one runs nothing. Its run ends
-    /// only by itself, even if every caller goes away.
-    pub async fn rejected(&self, used: Generation) -> Result<bool, CredentialError> {
+    /// The helper is run, or the token refreshed, once for all callers that used
+    /// the same token; one whose token is older than the present one starts
+    /// nothing. It ends only by itself, even if every caller goes away.
+    pub async fn rejected(
+        &self,
+        used: Generation,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Result<bool, CredentialError> {
         match &self.0 {
             Source::Fixed(_) => Ok(false),
             Source::Helper(renewal) => renewal
                 .rejected(used.0)
                 .await
                 .map_err(|failure| failed(renewal, failure)),
+            Source::Login(login) => Ok(login.rejected(used.0, status, headers).await?),
+        }
+    }
+
+    /// The login that it comes from, if a person has to consent.
+    pub(crate) fn login(&self) -> Option<&Arc<Login>> {
+        match &self.0 {
+            Source::Login(login) => Some(login),
+            Source::Fixed(_) | Source::Helper(_) => None,
         }
     }
 }
@@ -167,12 +200,12 @@ fn sensitive(name: &HeaderName, value: &Secret) -> Result<HeaderValue, Credentia
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
     use super::{Auth, Carried, Credential, Environment, Secret};
 
     fn credential(auth: &Auth) -> Credential {
-        Credential::new(auth, &Environment::default())
+        Credential::new(auth, &Environment::default(), None)
     }
 
     async fn carried(auth: &Auth) -> Carried {
@@ -194,7 +227,11 @@ mod tests {
         assert!(!format!("{bearer:?} {:?}", credential(&auth)).contains("s3cret"));
         assert!(
             !credential(&auth)
-                .rejected(bearer.generation)
+                .rejected(
+                    bearer.generation,
+                    StatusCode::UNAUTHORIZED,
+                    &HeaderMap::new()
+                )
                 .await
                 .expect("an answer")
         );
@@ -226,29 +263,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn oauth_says_that_it_is_not_yet_in_effect() {
-        let text =
-            "backends: [{name: a, transport: http, endpoint: 'https://a', auth: {type: oauth}}]";
-        let config = crate::Config::parse(text, "m.yaml", &Environment::default()).expect("right");
-        let Ok(crate::config::Transport::Http(settings)) = &config.backends[0].transport else {
-            panic!("http");
-        };
-        let error = credential(&settings.auth)
-            .headers()
-            .await
-            .expect_err("not yet")
-            .to_string();
-        assert_eq!(error, "auth: `type: oauth` is not yet in effect");
-    }
-
-    #[tokio::test]
     async fn a_helper_that_fails_is_named_without_its_arguments() {
         let argv = ["false", "--password=s3cret"].map(str::to_owned).to_vec();
         let auth = Auth::Command {
             argv,
             ttl: std::time::Duration::from_secs(1),
         };
-        let credential = Credential::new(&auth, &Environment::process());
+        let credential = Credential::new(&auth, &Environment::process(), None);
         let error = credential
             .headers()
             .await

@@ -9,6 +9,7 @@ use super::{
     leg::Sending,
     params,
     relay::{Relay, Step},
+    visits::{Visitor, stripped},
 };
 use crate::{
     backend::Exchange,
@@ -19,12 +20,17 @@ impl Mux {
     /// Relays a request to whom it is for.
     pub(super) fn relay(self: &Arc<Self>, caller: Caller, request: Message) -> Exchange {
         let mux = Arc::clone(self);
+        let visitor = Visitor {
+            era: caller.era(),
+            introduction: caller.introduction.clone(),
+            request: request.clone(),
+        };
         Exchange::new(async_stream::stream! {
             let Some(id) = request.id().cloned() else { return };
             let mut relay = match mux.begin(caller, request, &id).await {
                 Ok(relay) => relay,
                 Err(refusal) => {
-                    yield Ok(refusal);
+                    yield Ok(mux.or_visit(&visitor, refusal));
                     return;
                 }
             };
@@ -32,7 +38,7 @@ impl Mux {
                 match relay.step().await {
                     Step::Say(message) => yield Ok(message),
                     Step::End(message) => {
-                        yield Ok(message);
+                        yield Ok(mux.or_visit(&visitor, message));
                         return;
                     }
                     Step::Park => {
@@ -56,6 +62,7 @@ impl Mux {
         let place = Arc::clone(&self.places)
             .try_acquire_owned()
             .map_err(|_| refused(RpcError::new(UNAVAILABLE, "too many calls in flight")))?;
+        let came_back = caller.era() == Era::Modern && self.parking.came_back(&request);
         let params = params::of(&request).map_err(refused)?;
         let token = params::token(&params).map_err(refused)?;
         if caller.era() == Era::Modern
@@ -66,6 +73,13 @@ impl Mux {
                 .map_err(refused)?;
             return Ok(parked);
         }
+        let (back, request) = if came_back {
+            let stripped = stripped(&request);
+            (Some(request), stripped)
+        } else {
+            (None, request)
+        };
+        let params = params::of(&request).map_err(refused)?;
         let targets = self
             .targets(&caller, &request, &params)
             .await
@@ -77,6 +91,10 @@ impl Mux {
         };
         let settings = target.backend.settings();
         let clock = Clock::start(settings.timeout, settings.max_timeout);
+        if let Some(back) = &back {
+            self.wait_for_login(back, &target.backend, clock.deadline)
+                .await;
+        }
         let level = match caller.era() {
             Era::Legacy => caller.level,
             Era::Modern => Level::wanted(&params),

@@ -39,6 +39,7 @@ mod subscription;
 mod target;
 mod tasks;
 mod version;
+mod visits;
 mod voice;
 mod watching;
 
@@ -53,6 +54,7 @@ pub use watching::{Sink, Watcher};
 use crate::{
     backend::{Backend, Exchange, Introduction, Lists, Observer, State},
     config::{Config, ConnectRetry},
+    credential::Logins,
     protocol::{Era, Message, RpcError, method},
 };
 use addressees::Addressees;
@@ -61,6 +63,7 @@ use instances::Instances;
 use parking::Parking;
 pub(crate) use target::named_by;
 use tasks::Tasks;
+use visits::Visits;
 use watching::Watching;
 
 /// How long after the start a list waits for backends that have neither come up
@@ -92,18 +95,24 @@ pub struct Mux {
     addressees: Arc<Addressees>,
     /// Backends of which each client has its own.
     instances: Arc<Instances>,
+    /// Clients that were sent to a login.
+    visits: Visits,
     /// Backends end.
     stopping: CancellationToken,
     supervisors: Mutex<JoinSet<()>>,
 }
 
 impl Mux {
-    /// Starts every enabled backend of `config`; does not wait for any.
+    /// Starts every enabled backend of `config`, with its login of `logins` if it
+    /// needs one; does not wait for any.
     ///
     /// Must be called within a Tokio runtime.
-    pub fn start(config: &Config) -> Arc<Self> {
+    pub fn start(config: &Config, logins: &Logins) -> Arc<Self> {
         let enabled = config.backends.iter().filter(|settings| settings.enabled);
-        let backends = enabled.map(|settings| Arc::new(Backend::new(settings.clone())));
+        let backends = enabled.map(|settings| {
+            let login = logins.of(&settings.name);
+            Arc::new(Backend::new(settings.clone(), login))
+        });
         let mux = Arc::new(Self::of(backends.collect(), config.connect_retry));
         let mut supervisors = mux
             .supervisors
@@ -138,6 +147,7 @@ impl Mux {
             closing: CancellationToken::new(),
             places: Arc::new(Semaphore::new(MAX_CALLS)),
             parking: Parking::new(),
+            visits: Visits::default(),
             tasks: Arc::default(),
             instances: Instances::new(retry, stopping.clone()),
             stopping,
@@ -173,7 +183,7 @@ impl Mux {
     /// Tries every backend that is down again, now.
     pub fn retry_now(&self) {
         for backend in &self.backends {
-            if matches!(backend.state(), State::Down(_)) {
+            if matches!(backend.state(), State::Down(_) | State::AwaitingLogin(_)) {
                 backend.retry_now();
             }
         }
@@ -248,6 +258,10 @@ impl Mux {
                 }
                 State::Starting => {
                     let _ = write!(trouble, "; {} is starting", backend.name());
+                }
+                State::AwaitingLogin(_) => {
+                    let name = backend.name();
+                    let _ = write!(trouble, "; {name} needs login: mcpmux auth login {name}");
                 }
                 State::Down(down) => {
                     let _ = write!(trouble, "; {}: {}", backend.name(), down.reason);

@@ -87,7 +87,7 @@ impl Parking {
         };
         relay.rounds += 1;
         let handle = sealer.seal(number, &relay.request, life);
-        let answer = Message::success(&relay.id, &input_required(&relay, &handle));
+        let answer = Message::success(&relay.id, &input_required(&relay.unasked, &handle));
         if relay.again {
             // The backend has asked nothing itself.
             relay.unasked.clear();
@@ -145,6 +145,34 @@ impl Parking {
         Ok(Some(place.relay))
     }
 
+    /// Whether `request` comes back with a handle that was given out here.
+    pub(super) fn came_back(&self, request: &Message) -> bool {
+        let state = || {
+            let params = RawObject::parse(request.payload()?).ok()?;
+            Some(is_handle(&params.get_str("requestState").ok()??))
+        };
+        state().unwrap_or_default()
+    }
+
+    /// The `input_required` that puts `question` to a client, under `key`; with
+    /// the answer its `request`, of id `id`, is made again.
+    pub(super) fn ask_again(
+        &self,
+        request: &Message,
+        id: &Id,
+        key: &str,
+        question: &Message,
+        life: Duration,
+    ) -> Message {
+        let Some(sealer) = &self.sealer else {
+            let why = "the system gives no random numbers";
+            return Message::failure(Some(id), &RpcError::new(UNAVAILABLE, why));
+        };
+        let questions = [(key.to_owned(), question.clone())];
+        let handle = sealer.seal(AGAIN, request, life);
+        Message::success(id, &input_required(&questions, &handle))
+    }
+
     /// Ends every call that waits.
     pub(super) fn clear(&self) {
         let all = std::mem::take(&mut *lock(&self.table));
@@ -176,10 +204,9 @@ fn ended(request: &Message, why: Unsealed) -> Message {
     }
 }
 
-/// An `InputRequiredResult` that asks what the backend has asked.
-fn input_required(relay: &Relay, handle: &str) -> String {
-    let requests: Vec<_> = relay
-        .unasked
+/// An `InputRequiredResult` that asks `questions`.
+fn input_required(questions: &[(String, Message)], handle: &str) -> String {
+    let requests: Vec<_> = questions
         .iter()
         .map(|(key, request)| {
             let method = encode_str(request.method().unwrap_or_default());

@@ -195,7 +195,10 @@ impl HttpLink {
             match response.status() {
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
                     if std::mem::take(&mut may_refresh)
-                        && self.credential.rejected(generation).await? => {}
+                        && self
+                            .credential
+                            .rejected(generation, response.status(), response.headers())
+                            .await? => {}
                 StatusCode::NOT_FOUND
                     if mode.session.is_some() && std::mem::take(&mut may_renew) =>
                 {

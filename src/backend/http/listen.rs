@@ -87,7 +87,10 @@ impl HttpLink {
             match response.status() {
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
                     if std::mem::take(&mut may_refresh)
-                        && self.credential.rejected(generation).await? => {}
+                        && self
+                            .credential
+                            .rejected(generation, response.status(), response.headers())
+                            .await? => {}
                 _ => return Ok(response),
             }
         }

@@ -302,7 +302,10 @@ impl Wire {
             );
             if !refused
                 || !std::mem::take(&mut may_refresh)
-                || !self.credential.rejected(carried.generation).await?
+                || !self
+                    .credential
+                    .rejected(carried.generation, response.status(), response.headers())
+                    .await?
             {
                 return Ok(response);
             }

@@ -69,7 +69,7 @@ impl Found {
                 revision: connection.revision.as_str(),
                 server: connection.server.clone(),
             },
-            State::Starting | State::Down(_) => Self::Away {
+            State::Starting | State::Down(_) | State::AwaitingLogin(_) => Self::Away {
                 reason: survey::reason(backend).unwrap_or_default(),
                 known: backend.inventory().offers.is_some(),
             },

@@ -17,6 +17,7 @@ use crate::{
         Auth, BackendName, BackendSettings, Config, ConnectRetry, EraSetting, HttpSettings, Listen,
         Namespace, SessionSetting, TokenStore, Transport,
     },
+    credential::Logins,
     mux::{Kind, Mux},
     systemd::LogOptions,
 };
@@ -125,7 +126,7 @@ fn of_endpoint(endpoint: &Url) -> Config {
 }
 
 async fn list(args: &Args, config: &Config) -> ExitCode {
-    let mux = Mux::start(config);
+    let mux = Mux::start(config, &Logins::unattended(config));
     let waited = survey::wait(&mux).await;
     let kinds = args.kinds.wanted();
     let entries: Vec<Entry> = Entry::of(&mux, &kinds);

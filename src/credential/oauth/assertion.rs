@@ -40,20 +40,18 @@ const GOOD_FOR: Duration = Duration::from_secs(300);
 pub(in crate::credential) enum AssertionError {
     /// The key is none, or in a form that is not taken.
     #[error(
-        "auth: the client's key is no private key in PEM (PKCS#8: \
+        "the client's key is no private key in PEM (PKCS#8: \
          `openssl pkcs8 -topk8 -nocrypt -in KEY` makes one)"
     )]
     Key,
     /// The key is of a kind that is not taken.
-    #[error(
-        "auth: the client's key is none of: EC on P-256 or P-384, Ed25519, RSA of 2048 to 4096 bits"
-    )]
+    #[error("the client's key is none of: EC on P-256 or P-384, Ed25519, RSA of 2048 to 4096 bits")]
     Kind,
     /// There is no such algorithm, or not for this key.
-    #[error("auth: the client's key cannot sign by {0}")]
+    #[error("the client's key cannot sign by {0}")]
     Algorithm(String),
     /// The signature failed.
-    #[error("auth: the client's key cannot sign ({0})")]
+    #[error("the client's key cannot sign ({0})")]
     Signature(&'static str),
 }
 

@@ -71,11 +71,11 @@ pub(in crate::credential) struct Discovered {
 pub(in crate::credential) enum DiscoveryError {
     /// The metadata of the protected resource is there but cannot be used, or
     /// cannot be read now.
-    #[error("auth: no metadata of the protected resource can be used: {0}")]
+    #[error("no metadata of the protected resource can be used: {0}")]
     Resource(Tried),
     /// The metadata is another resource's.
     #[error(
-        "auth: the metadata at {url} is for the resource {resource}, which {why}: a token for it \
+        "the metadata at {url} is for the resource {resource}, which {why}: a token for it \
          is not this backend's. If that is intended, set auth.resource to the resource to ask for"
     )]
     Mismatch {
@@ -87,10 +87,10 @@ pub(in crate::credential) enum DiscoveryError {
         why: String,
     },
     /// No authorization server can be used.
-    #[error("auth: no authorization server can be used: {0}")]
+    #[error("no authorization server can be used: {0}")]
     Servers(Tried),
     /// It took too long.
-    #[error("auth: the authorization server was not found within {} s", TIME.as_secs())]
+    #[error("the authorization server was not found within {} s", TIME.as_secs())]
     Slow,
 }
 

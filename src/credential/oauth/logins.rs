@@ -1,176 +1,294 @@
 //! The logins of all backends, as the daemon, the control socket and the
 //! browser that comes back see them.
 
-use std::{net::SocketAddr, sync::Arc, time::SystemTime};
+use std::{net::SocketAddr, sync::Arc};
 
-use serde::{Deserialize, Serialize};
+use oauth2::{AccessToken, RefreshToken, StandardRevocableToken};
+use tracing::{info, warn};
 
-use crate::config::Config;
+use super::{
+    Begun, LoggedOut, LoginError, LoginState, LoginStatus, Returned, Wish,
+    consent::unknown,
+    house::House,
+    login::{Login, Standing, joined},
+    record::Record,
+    steps::Step,
+};
+use crate::config::{Auth, BackendName, BackendSettings, Config, Environment, Transport};
 
 /// All backends' logins.
 #[derive(Debug)]
-pub struct Logins {}
-
-/// How a login is to go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wish {
-    /// On this machine's browser, or on another device (RFC 8628).
-    pub way: LoginWay,
-    /// Whether a browser may be opened here, if the configuration allows it.
-    pub browser: bool,
+pub struct Logins {
+    house: Arc<House>,
+    backends: Vec<Known>,
 }
 
-/// Where a person consents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LoginWay {
-    /// In a browser, which comes back to mcpmux.
-    Redirect,
-    /// On any device, with a code that is typed in.
-    Device,
-}
-
-/// A login that waits for a person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Begun {
-    /// The backend.
-    pub backend: String,
-    /// Where to consent.
-    pub page: Page,
-    /// Until when.
-    pub expires: SystemTime,
-}
-
-/// Where to consent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Page {
-    /// A page that sends the browser back to mcpmux.
-    Redirect {
-        /// The page.
-        url: String,
-        /// Whether it was opened in a browser here.
-        opened: bool,
-    },
-    /// A page that asks for a code.
-    Device {
-        /// The page.
-        url: String,
-        /// The page with the code filled in.
-        complete_url: Option<String>,
-        /// The code.
-        code: String,
-    },
-}
-
-/// What is known of one backend's credential.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct LoginStatus {
-    /// The backend.
-    pub backend: String,
-    /// `none`, `bearer`, `header`, `command`, `oauth`, or `environment` for a
-    /// command backend.
-    pub kind: String,
-    /// How it stands; only with `oauth`.
-    pub login: Option<LoginState>,
-    /// Whose it is, where the authorization server has told.
-    pub account: Option<String>,
-    /// The authorization server.
-    pub issuer: Option<String>,
-    /// The scopes of the token.
-    pub scopes: Vec<String>,
-    /// When the token expires.
-    pub expires: Option<SystemTime>,
-    /// How the next one is had: `refresh token`, `client credentials`, `helper
-    /// command`, or not at all.
-    pub refreshes: Option<String>,
-    /// Where it is kept, and why there.
-    pub stored: Option<String>,
-    /// What went wrong last.
-    pub trouble: Option<String>,
-}
-
-/// How a backend's login stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LoginState {
-    /// There is a token, or one can be had without a person.
-    LoggedIn,
-    /// A person has to consent, and nobody was asked yet.
-    NeedsLogin,
-    /// A person was asked.
-    Waiting(Begun),
-    /// The server has not asked for a token so far.
-    NotAsked,
-}
-
-/// What a logout has done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LoggedOut {
-    /// Whether there was anything to forget.
-    pub was_logged_in: bool,
-    /// Whether the authorization server has revoked the tokens (RFC 7009);
-    /// `None` if it offers no revocation.
-    pub revoked: Option<bool>,
-}
-
-/// Why there is no login, in words for a person.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub struct LoginError(pub String);
-
-/// What became of a browser that came back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Returned {
-    /// The backend is logged in.
-    LoggedIn {
-        /// Its name.
-        backend: String,
-    },
-    /// It is not.
-    Failed {
-        /// Its name, if the answer belongs to a login at all.
-        backend: Option<String>,
-        /// What happened, and what to do.
-        reason: String,
-    },
+/// A backend, and its login if it needs one.
+#[derive(Debug)]
+struct Known {
+    name: BackendName,
+    kind: &'static str,
+    login: Option<Arc<Login>>,
 }
 
 impl Logins {
-    /// The logins that `config` needs. Opens no store and asks nobody.
-    pub fn new(_config: &Config) -> Arc<Self> {
-        Arc::new(Self {})
+    /// The logins that `config` needs, for a process that people can be sent
+    /// back to. Opens no store and asks nobody.
+    pub fn new(config: &Config) -> Arc<Self> {
+        Self::with(config, true)
+    }
+
+    /// The same for a process that comes and goes: it uses tokens, and asks
+    /// nobody to consent.
+    pub fn unattended(config: &Config) -> Arc<Self> {
+        Self::with(config, false)
+    }
+
+    fn with(config: &Config, attended: bool) -> Arc<Self> {
+        let house = Arc::new(House::new(config, Environment::process(), attended));
+        let enabled = config.backends.iter().filter(|backend| backend.enabled);
+        let backends = enabled
+            .map(|backend| Known {
+                name: backend.name.clone(),
+                kind: kind(backend),
+                login: login(backend, &house),
+            })
+            .collect();
+        Arc::new(Self { house, backends })
     }
 
     /// mcpmux itself listens at `address`: browsers come back there, to
     /// `/oauth/callback`. Without, a loopback port is bound for each login.
-    pub fn served_at(&self, _address: SocketAddr) {}
+    pub fn served_at(&self, address: SocketAddr) {
+        self.house.served_at(address);
+    }
+
+    /// The login of `backend`, if it has one.
+    pub(crate) fn of(&self, backend: &BackendName) -> Option<Arc<Login>> {
+        let known = self.backends.iter().find(|known| known.name == *backend);
+        known?.login.clone()
+    }
 
     /// How every backend's login stands.
     pub async fn status(&self) -> Vec<LoginStatus> {
-        Vec::new()
+        let mut all = Vec::new();
+        for known in &self.backends {
+            all.push(match &known.login {
+                Some(login) => login.status().await,
+                None => LoginStatus {
+                    backend: known.name.to_string(),
+                    kind: known.kind.to_owned(),
+                    login: None,
+                    account: None,
+                    issuer: None,
+                    scopes: Vec::new(),
+                    expires: None,
+                    refreshes: (known.kind == "command").then(|| "helper command".to_owned()),
+                    stored: None,
+                    trouble: None,
+                },
+            });
+        }
+        all
     }
 
     /// Begins a login of `backend`, or joins the one under way.
-    pub async fn begin(&self, _backend: &str, _wish: Wish) -> Result<Begun, LoginError> {
-        Err(LoginError("not yet".to_owned()))
+    pub async fn begin(&self, backend: &str, wish: Wish) -> Result<Begun, LoginError> {
+        let begun = self.named(backend)?.begin(wish).await;
+        begun.map_err(|trouble| LoginError(trouble.to_string()))
     }
 
     /// Waits until the login of `backend` that is under way has ended.
-    pub async fn ended(&self, _backend: &str) -> Result<(), LoginError> {
-        Err(LoginError("not yet".to_owned()))
-    }
-
-    /// A browser has come back with this `query` (without the `?`).
-    pub async fn returned(&self, _query: &str) -> Returned {
-        Returned::Failed {
-            backend: None,
-            reason: String::new(),
+    pub async fn ended(&self, backend: &str) -> Result<(), LoginError> {
+        let flow = self.named(backend)?.state().last.clone();
+        match flow {
+            Some(flow) => flow.ended().await,
+            None => Err(LoginError("no login is under way".to_owned())),
         }
     }
 
+    /// A browser has come back with this `query` (without the `?`).
+    pub async fn returned(&self, query: &str) -> Returned {
+        for login in self
+            .backends
+            .iter()
+            .filter_map(|known| known.login.as_ref())
+        {
+            if let Some(returned) = login.returned(query).await {
+                return returned;
+            }
+        }
+        unknown()
+    }
+
     /// Forgets the tokens of `backend`, and has them revoked where that can be.
-    pub async fn logout(&self, _backend: &str) -> Result<LoggedOut, LoginError> {
-        Err(LoginError("not yet".to_owned()))
+    pub async fn logout(&self, backend: &str) -> Result<LoggedOut, LoginError> {
+        let login = Arc::clone(self.named(backend)?);
+        // In a task of its own: half a logout is none.
+        let done = tokio::spawn(async move { login.logout().await }).await;
+        done.unwrap_or_else(|_| Err(LoginError("mcpmux is stopping".to_owned())))
+    }
+
+    fn named(&self, backend: &str) -> Result<&Arc<Login>, LoginError> {
+        let known = self
+            .backends
+            .iter()
+            .find(|known| known.name.as_str() == backend);
+        let Some(known) = known else {
+            return Err(LoginError(format!("there is no backend {backend:?}")));
+        };
+        known.login.as_ref().ok_or_else(|| {
+            LoginError(format!(
+                "backend {backend:?} needs no login: its credential is of kind `{}`",
+                known.kind
+            ))
+        })
+    }
+}
+
+impl Login {
+    async fn status(self: &Arc<Self>) -> LoginStatus {
+        // What is not known yet is read; what cannot be is told as trouble.
+        let loading = {
+            let mut state = self.state();
+            (!state.loaded).then(|| self.join_or_start(&mut state, Step::Load))
+        };
+        let loaded = match loading {
+            Some(Ok(run)) => joined(run).await,
+            Some(Err(trouble)) => Err(trouble),
+            None => Ok(()),
+        };
+        let stored = match self.house.vault().await {
+            Ok(vault) => vault.about().to_string(),
+            Err(error) => format!("nowhere: {error}"),
+        };
+        let state = self.state();
+        let tokens = state.tokens();
+        let waiting = state.flow.as_ref().filter(|flow| flow.is_open());
+        let login = match (tokens, waiting) {
+            (_, Some(flow)) => LoginState::Waiting(flow.begun.clone()),
+            (Some(_), None) => LoginState::LoggedIn,
+            (None, None) if *self.standing.borrow() == Standing::Needed => LoginState::NeedsLogin,
+            (None, None) if state.record.is_some() && !self.is_unattended() => {
+                LoginState::NeedsLogin
+            }
+            (None, None) => LoginState::NotAsked,
+        };
+        let refreshes = if self.is_unattended() {
+            Some("client credentials")
+        } else {
+            tokens
+                .is_some_and(|tokens| tokens.refresh.is_some())
+                .then_some("refresh token")
+        };
+        LoginStatus {
+            backend: self.backend.to_string(),
+            kind: "oauth".to_owned(),
+            login: Some(login),
+            account: tokens.and_then(|tokens| tokens.account.clone()),
+            issuer: state
+                .record
+                .as_ref()
+                .map(|record| record.server.issuer.clone()),
+            scopes: tokens.map_or_else(Vec::new, |tokens| tokens.scopes.clone()),
+            expires: tokens.and_then(|tokens| tokens.expires()),
+            refreshes: refreshes.map(str::to_owned),
+            stored: Some(stored),
+            trouble: loaded
+                .err()
+                .map(|trouble| trouble.to_string())
+                .or_else(|| state.trouble.clone()),
+        }
+    }
+
+    async fn logout(self: &Arc<Self>) -> Result<LoggedOut, LoginError> {
+        let failed = |error: &dyn std::fmt::Display| LoginError(error.to_string());
+        let vault = self.house.vault().await.map_err(|error| failed(&error))?;
+        let lock = vault
+            .lock(&self.backend)
+            .await
+            .map_err(|error| failed(&error))?;
+        let stored = self
+            .stored(&vault)
+            .await
+            .map_err(|trouble| failed(&trouble))?;
+        let known = self.state().record.clone();
+        let record = stored.or_else(|| known.as_deref().cloned());
+        if let Some(flow) = self.state().flow.take() {
+            flow.end(Err(LoginError("logged out".to_owned())));
+        }
+        let Some(record) = record.filter(|record| record.tokens.is_some()) else {
+            return Ok(LoggedOut {
+                was_logged_in: false,
+                revoked: None,
+            });
+        };
+        let revoked = self.revoke(&record).await;
+        self.forget_tokens(&vault, &record, false).await;
+        drop(lock);
+        {
+            let mut state = self.state();
+            // Who logs out does not want to be asked at once.
+            state.browsed = true;
+            state.trouble = None;
+        }
+        self.standing.send_replace(Standing::Needed);
+        info!(backend = %self.backend, "logged out");
+        Ok(LoggedOut {
+            was_logged_in: true,
+            revoked,
+        })
+    }
+
+    /// Has all of its tokens revoked (RFC 7009); `None` where there is no
+    /// revocation.
+    async fn revoke(&self, record: &Record) -> Option<bool> {
+        let tokens = record.tokens.as_ref()?;
+        record.server.revocation_endpoint.as_ref()?;
+        let web = self.web().ok()?;
+        let requests = self.requests(web, record);
+        let refresh = tokens.refresh.as_ref().map(|token| {
+            StandardRevocableToken::RefreshToken(RefreshToken::new(token.expose().to_owned()))
+        });
+        let access = StandardRevocableToken::AccessToken(AccessToken::new(
+            tokens.access.expose().to_owned(),
+        ));
+        let mut all = true;
+        for token in refresh.into_iter().chain([access]) {
+            if let Err(error) = requests.revoke(token).await {
+                warn!(backend = %self.backend, "a token could not be revoked: {error}");
+                all = false;
+            }
+        }
+        Some(all)
+    }
+}
+
+fn kind(backend: &BackendSettings) -> &'static str {
+    match &backend.transport {
+        Ok(Transport::Http(http) | Transport::Sse(http)) => match http.auth {
+            Auth::None => "none",
+            Auth::Bearer { .. } => "bearer",
+            Auth::Header { .. } => "header",
+            Auth::Command { .. } => "command",
+            Auth::OAuth(_) => "oauth",
+        },
+        Ok(Transport::Command(_)) => "environment",
+        Err(_) => "unknown",
+    }
+}
+
+fn login(backend: &BackendSettings, house: &Arc<House>) -> Option<Arc<Login>> {
+    let Ok(Transport::Http(http) | Transport::Sse(http)) = &backend.transport else {
+        return None;
+    };
+    match &http.auth {
+        Auth::OAuth(settings) => Some(Login::new(
+            backend.name.clone(),
+            http,
+            settings,
+            Arc::clone(house),
+        )),
+        _ => None,
     }
 }

@@ -1,33 +1,51 @@
-//! Tokens that a person consents to, or that a client has for its own
-//! credentials (`OAuth` 2.1 as MCP's authorization specification uses it).
-
-mod browser;
-mod callback;
-mod logins;
-mod loopback;
-mod page;
-mod paste;
-
-pub use callback::{CALLBACK_PATH, callback_query};
-pub use logins::{
-    Begun, LoggedOut, LoginError, LoginState, LoginStatus, LoginWay, Logins, Page, Returned, Wish,
-};
-//! `auth.type: oauth`: how a person's consent is asked for, kept and renewed
-//! (the specification's "Authorization"; OAuth 2.1).
+//! `auth.type: oauth`: tokens that a person consents to, or that a client has for
+//! credentials of its own (`OAuth` 2.1 as MCP's authorization specification uses
+//! it).
+//!
+//! A [`Login`] is one backend's: it takes [`steps`] to a token and asks for a
+//! person's [`consent`] where there is no other way. [`Logins`] are those of all
+//! backends.
 //!
 //! What is asked of other servers before a person consents: [`discovery`] finds
 //! the authorization server of a backend and what it can do ([`metadata`]) from
 //! the [`challenge`] of a 401; [`registration`] makes mcpmux known to it;
 //! [`scope`] says what to ask for; [`assertion`] proves who asks where there is
-//! a key instead of a secret. [`web`] is the one way out, and [`address`] says
-//! where it leads.
+//! a key instead of a secret. [`requests`] are for tokens. [`web`] is the one way
+//! out, and [`address`] says where it leads.
 
 mod address;
 mod assertion;
+mod browser;
+mod callback;
 mod challenge;
+mod consent;
+mod device;
 mod discovery;
+mod exposed;
+mod house;
+mod identity;
+mod login;
+mod logins;
+mod loopback;
 mod metadata;
+mod needed;
+mod page;
+mod paste;
+mod record;
 mod registration;
+mod requests;
 mod scope;
+mod standing;
+mod steps;
+mod tokens;
 mod web;
+
+pub use callback::{CALLBACK_PATH, callback_query};
+pub use login::LoginFailure;
+pub(crate) use login::{Login, Standing};
+pub use logins::Logins;
+pub use needed::LoginNeeded;
 pub use page::{page as callback_page, refusal as callback_refusal};
+pub use standing::{
+    Begun, LoggedOut, LoginError, LoginState, LoginStatus, LoginWay, Page, Returned, Wish,
+};

@@ -66,7 +66,11 @@ pub(in crate::credential) struct Client {
 #[derive(Serialize, Deserialize)]
 pub(in crate::credential) struct ClientRecord {
     id: String,
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "exposed")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "super::exposed::option"
+    )]
     secret: Option<Secret>,
     method: AuthMethod,
     origin: Origin,
@@ -107,7 +111,7 @@ pub(in crate::credential) struct Configured<'a> {
 pub(in crate::credential) enum RegistrationError {
     /// The server wants clients to be registered by hand.
     #[error(
-        "auth: {issuer} lets no client register itself: register one there by hand and set \
+        "{issuer} lets no client register itself: register one there by hand and set \
          auth.client_id (and auth.client_secret if it has one)"
     )]
     Unsupported {
@@ -116,7 +120,7 @@ pub(in crate::credential) enum RegistrationError {
     },
     /// The server knows no way to prove oneself that a registered client could use.
     #[error(
-        "auth: {issuer} takes clients only by {methods}: register one there by hand and set \
+        "{issuer} takes clients only by {methods}: register one there by hand and set \
          auth.client_id"
     )]
     Methods {
@@ -127,7 +131,7 @@ pub(in crate::credential) enum RegistrationError {
     },
     /// It refused.
     #[error(
-        "auth: registering at {url} failed: {status}{said}. Registering a client there by hand and \
+        "registering at {url} failed: {status}{said}. Registering a client there by hand and \
          setting auth.client_id helps if this lasts"
     )]
     Rejected {
@@ -141,7 +145,7 @@ pub(in crate::credential) enum RegistrationError {
         code: Option<String>,
     },
     /// It answered something else.
-    #[error("auth: registering at {url} failed: its answer {why}")]
+    #[error("registering at {url} failed: its answer {why}")]
     Answer {
         /// Where.
         url: String,
@@ -149,10 +153,10 @@ pub(in crate::credential) enum RegistrationError {
         why: String,
     },
     /// There was no answer.
-    #[error("auth: registering failed: {0}")]
+    #[error("registering failed: {0}")]
     Web(#[from] WebError),
     /// The URL of the client's metadata is none that can be an id.
-    #[error("auth: the URL of the client's metadata {0}")]
+    #[error("the URL of the client's metadata {0}")]
     Document(&'static str),
 }
 
@@ -345,26 +349,6 @@ impl fmt::Debug for ClientRecord {
         f.debug_struct("ClientRecord")
             .field("id", &self.id)
             .finish_non_exhaustive()
-    }
-}
-
-/// A secret in clear.
-mod exposed {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use crate::Secret;
-
-    pub(super) fn serialize<S: Serializer>(
-        secret: &Option<Secret>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        secret.as_ref().map(Secret::expose).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Secret>, D::Error> {
-        Ok(Option::<String>::deserialize(deserializer)?.map(Secret::new))
     }
 }
 

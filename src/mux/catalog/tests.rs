@@ -30,7 +30,7 @@ fn share(name: &str, namespace: Namespace, inventory: Inventory) -> Share {
         })),
     };
     Share {
-        backend: Arc::new(Backend::new(settings)),
+        backend: Arc::new(Backend::new(settings, None)),
         inventory: Arc::new(inventory),
     }
 }

@@ -1,0 +1,429 @@
+//! Asking a person to consent in a browser, and what comes back (RFC 6749,
+//! section 4.1, with PKCE, RFC 7636, and the issuer's name, RFC 9207).
+
+use std::{
+    borrow::Cow,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tokio::{net::TcpListener, sync::watch, time::Instant};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::{debug, info, warn};
+use url::form_urlencoded;
+
+use super::{
+    Begun, LoginError, LoginWay, Page, Returned, Wish, browser, device, identity,
+    login::{Login, Trouble},
+    loopback,
+    record::Record,
+    requests::readable,
+    steps::troubled,
+};
+use crate::{Secret, credential::vault::Vault, systemd};
+
+/// How long a person has.
+const TIME: Duration = Duration::from_secs(600);
+
+/// A link that is good for less is not handed out any more.
+const AT_LEAST: Duration = Duration::from_secs(30);
+
+/// A consent that a person is asked for. Dropped, it ends whatever waits for the
+/// answer.
+#[derive(Debug)]
+pub(super) struct Flow {
+    /// What was begun.
+    pub(super) begun: Begun,
+    /// The scopes that are asked for.
+    scopes: Vec<String>,
+    way: LoginWay,
+    until: Instant,
+    /// What the answer in a browser is known by.
+    answer: Option<Expected>,
+    outcome: watch::Sender<Option<Result<(), LoginError>>>,
+    _ends: DropGuard,
+}
+
+/// What the answer to one request has to match, and what is needed to use it.
+#[derive(Debug)]
+pub(super) struct Expected {
+    state: Secret,
+    verifier: Secret,
+    redirect: String,
+    record: Record,
+}
+
+/// The query of a redirect (RFC 6749, section 4.1.2).
+#[derive(Default)]
+struct Answer<'a> {
+    code: Option<Cow<'a, str>>,
+    state: Option<Cow<'a, str>>,
+    iss: Option<Cow<'a, str>>,
+    error: Option<Cow<'a, str>>,
+    description: Option<Cow<'a, str>>,
+}
+
+impl Flow {
+    pub(super) fn new(
+        begun: Begun,
+        way: LoginWay,
+        scopes: Vec<String>,
+        answer: Option<Expected>,
+        ends: CancellationToken,
+    ) -> Self {
+        let left = begun.expires.duration_since(SystemTime::now());
+        Self {
+            begun,
+            scopes,
+            way,
+            until: Instant::now() + left.unwrap_or_default(),
+            answer,
+            outcome: watch::Sender::new(None),
+            _ends: ends.drop_guard(),
+        }
+    }
+
+    /// Whether who wishes so can join in: it goes the same way, asks for what is
+    /// wanted, and leaves time.
+    pub(super) fn serves(&self, wish: Wish, wanted: &[String]) -> bool {
+        self.way == wish.way
+            && self.until > Instant::now() + AT_LEAST
+            && wanted.iter().all(|scope| self.scopes.contains(scope))
+    }
+
+    /// Whether the person still has time.
+    pub(super) fn is_open(&self) -> bool {
+        self.until > Instant::now()
+    }
+
+    /// Whether `state` is its own.
+    fn is_answered_by(&self, state: &str) -> bool {
+        let expected = self.answer.as_ref();
+        expected.is_some_and(|expected| expected.state.expose() == state)
+    }
+
+    /// Tells all who wait how it has ended.
+    pub(super) fn end(&self, outcome: Result<(), LoginError>) {
+        self.outcome.send_replace(Some(outcome));
+    }
+
+    /// Waits until it has ended.
+    pub(super) async fn ended(&self) -> Result<(), LoginError> {
+        let mut outcome = self.outcome.subscribe();
+        let waited = tokio::time::timeout_at(self.until, outcome.wait_for(Option::is_some)).await;
+        match waited {
+            Ok(Ok(outcome)) => outcome.clone().unwrap_or(Ok(())),
+            _ => Err(LoginError(
+                "the login has expired, nobody consented in time".to_owned(),
+            )),
+        }
+    }
+}
+
+impl Login {
+    /// Begins to ask a person to consent, as `wish` says.
+    pub(super) async fn ask(self: &Arc<Self>, wish: Wish) -> Result<(), Trouble> {
+        if self.is_unattended() {
+            return Err("nobody has to consent (auth.grant: client_credentials)".into());
+        }
+        let web = self.web()?;
+        // One that is open holds its port.
+        if let Some(before) = self.state().flow.take() {
+            before.end(Err(LoginError(
+                "another login was begun in its place".to_owned(),
+            )));
+        }
+        let discovered = self.discover(web).await?;
+        let scopes = self.scopes(&discovered);
+        let redirect = match wish.way {
+            LoginWay::Redirect => {
+                if !discovered.fallback && !discovered.server.supports_s256() {
+                    // 2026-07-28, security considerations: absent means unsupported.
+                    return Err(format!(
+                        "{} does not offer PKCE with S256 (code_challenge_methods_supported), \
+                         without which no login is begun",
+                        readable(&discovered.issuer)
+                    )
+                    .into());
+                }
+                Some(self.house.redirect(self.settings.callback_port).await?)
+            }
+            LoginWay::Device => None,
+        };
+        let vault = self.house.vault().await.map_err(troubled)?;
+        let known = self.state().record.clone();
+        let known = known.filter(|record| record.server.issuer == discovered.issuer);
+        let client = identity::client(
+            &self.house,
+            web,
+            &self.settings,
+            &discovered.server,
+            redirect.as_ref().map(|redirect| redirect.uri.as_str()),
+            &scopes,
+            known.as_ref().map(|record| &record.client),
+        )
+        .await?;
+        let record = Record {
+            endpoint: self.endpoint.clone(),
+            resource: self.resource(&discovered),
+            server: discovered.server,
+            client,
+            requested: scopes,
+            tokens: None,
+        };
+        if known.is_none() {
+            // So that a client is registered once, whether or not anybody consents.
+            self.remember_client(&vault, &record).await;
+        }
+        match redirect {
+            Some(redirect) => {
+                self.ask_in_browser(wish, record, redirect.uri, redirect.listener)
+                    .await
+            }
+            None => device::ask(self, record).await,
+        }
+    }
+
+    /// From now on `flow` is the consent that is waited for.
+    pub(super) fn wait_for(&self, flow: &Arc<Flow>) {
+        let mut state = self.state();
+        state.flow = Some(Arc::clone(flow));
+        state.last = Some(Arc::clone(flow));
+    }
+
+    async fn ask_in_browser(
+        self: &Arc<Self>,
+        wish: Wish,
+        record: Record,
+        redirect: String,
+        listener: Option<TcpListener>,
+    ) -> Result<(), Trouble> {
+        let asked = self
+            .requests(self.web()?, &record)
+            .authorize(&redirect, &record.requested)?;
+        let url = asked.url.to_string();
+        let opened = wish.browser && self.settings.open_browser && opened(&url).await;
+        let begun = Begun {
+            backend: self.backend.to_string(),
+            page: Page::Redirect {
+                url: url.clone(),
+                opened,
+            },
+            expires: SystemTime::now() + TIME,
+        };
+        let ends = CancellationToken::new();
+        if let Some(listener) = listener {
+            let login = Arc::downgrade(self);
+            let until = ends.clone();
+            let answer = move |query: String| {
+                let login = login.clone();
+                async move {
+                    match login.upgrade() {
+                        Some(login) => login.returned(&query).await.unwrap_or_else(unknown),
+                        None => unknown(),
+                    }
+                }
+            };
+            tokio::spawn(async move {
+                // A page may be fetched again; a login is over when it is over.
+                tokio::select! {
+                    () = loopback::serve(listener, answer, until) => {}
+                    () = tokio::time::sleep(TIME) => {}
+                }
+            });
+        }
+        let scopes = record.requested.clone();
+        let expected = Expected {
+            state: asked.state,
+            verifier: asked.verifier,
+            redirect,
+            record,
+        };
+        let flow = Flow::new(begun, LoginWay::Redirect, scopes, Some(expected), ends);
+        self.wait_for(&Arc::new(flow));
+        systemd::login_needed(self.backend.as_str(), &url);
+        Ok(())
+    }
+
+    /// What a browser has come back with; `None` if it is not from this login.
+    pub(super) async fn returned(self: &Arc<Self>, query: &str) -> Option<Returned> {
+        let answer = Answer::read(query);
+        let state = answer.state.as_deref()?;
+        let flow = {
+            let mut own = self.state();
+            own.flow.take_if(|flow| flow.is_answered_by(state))?
+        };
+        let outcome = if flow.is_open() {
+            self.answered(&flow, &answer).await
+        } else {
+            Err("the login had expired: its ten minutes were over".to_owned())
+        };
+        let backend = self.backend.to_string();
+        Some(match outcome {
+            Ok(()) => {
+                info!(backend = %backend, "logged in");
+                flow.end(Ok(()));
+                Returned::LoggedIn { backend }
+            }
+            Err(reason) => {
+                warn!(backend = %backend, "the login has failed: {reason}");
+                self.state().trouble = Some(reason.clone());
+                flow.end(Err(LoginError(reason.clone())));
+                Returned::Failed {
+                    backend: Some(backend),
+                    reason,
+                }
+            }
+        })
+    }
+
+    async fn answered(self: &Arc<Self>, flow: &Flow, answer: &Answer<'_>) -> Result<(), String> {
+        let Some(expected) = &flow.answer else {
+            return Err("it was not asked for in a browser".to_owned());
+        };
+        let server = &expected.record.server;
+        // RFC 9207, section 2.4: before anything else of the answer is believed.
+        match answer.iss.as_deref() {
+            Some(iss) if iss == server.issuer => {}
+            Some(_) => {
+                return Err(format!(
+                    "the answer names another authorization server than {}; it was thrown away",
+                    server.issuer
+                ));
+            }
+            None if server.authorization_response_iss_parameter_supported => {
+                return Err(format!(
+                    "the answer does not name the authorization server, as {} always does; it was thrown away",
+                    server.issuer
+                ));
+            }
+            None => {}
+        }
+        if let Some(error) = &answer.error {
+            let description = answer.description.as_deref().map(readable);
+            return Err(match (&**error, description) {
+                ("access_denied", None) => "consent was refused".to_owned(),
+                ("access_denied", Some(words)) => format!("consent was refused: {words}"),
+                (error, None) => format!("the authorization server answered {}", readable(error)),
+                (error, Some(words)) => {
+                    format!(
+                        "the authorization server answered {}: {words}",
+                        readable(error)
+                    )
+                }
+            });
+        }
+        let code = answer.code.as_deref().filter(|code| !code.is_empty());
+        let Some(code) = code.map(|code| Secret::new(code.to_owned())) else {
+            return Err("the answer holds neither a code nor an error".to_owned());
+        };
+        // In a task of its own: a browser that is closed now must not cost the code.
+        let login = Arc::clone(self);
+        let (verifier, redirect, record) = (
+            expected.verifier.clone(),
+            expected.redirect.clone(),
+            expected.record.clone(),
+        );
+        let exchange =
+            tokio::spawn(async move { login.exchange(&code, &verifier, &redirect, record).await });
+        exchange
+            .await
+            .unwrap_or_else(|_| Err("mcpmux is stopping".to_owned()))
+    }
+
+    async fn exchange(
+        self: &Arc<Self>,
+        code: &Secret,
+        verifier: &Secret,
+        redirect: &str,
+        record: Record,
+    ) -> Result<(), String> {
+        let text = |trouble: Trouble| trouble.to_string();
+        let web = self.web().map_err(text)?;
+        let requests = self.requests(web, &record);
+        let tokens = requests
+            .exchange(code, verifier, redirect, &record.requested)
+            .await
+            .map_err(|error| error.to_string())?;
+        self.granted(Record {
+            tokens: Some(tokens),
+            ..record
+        })
+        .await
+        .map_err(text)
+    }
+
+    /// Takes in the tokens of a consent.
+    pub(super) async fn granted(self: &Arc<Self>, record: Record) -> Result<(), Trouble> {
+        let vault = self.house.vault().await.map_err(troubled)?;
+        let _lock = vault.lock(&self.backend).await.map_err(troubled)?;
+        self.keep(&vault, record).await;
+        Ok(())
+    }
+
+    async fn remember_client(&self, vault: &Vault, record: &Record) {
+        let Ok(text) = record.write() else { return };
+        let issuer = &record.server.issuer;
+        if let Err(error) = vault.write(&self.backend, issuer, &text).await {
+            debug!(backend = %self.backend, "its client could not be stored: {error}");
+        }
+    }
+}
+
+/// What to tell a browser whose answer nobody waits for.
+pub(super) fn unknown() -> Returned {
+    Returned::Failed {
+        backend: None,
+        reason: "no login is waiting for this answer: it was used before, has expired, or was never begun here".to_owned(),
+    }
+}
+
+async fn opened(url: &str) -> bool {
+    match browser::open(url).await {
+        Ok(()) => true,
+        Err(reason) => {
+            debug!("no browser was opened: {reason}");
+            false
+        }
+    }
+}
+
+impl<'a> Answer<'a> {
+    /// A parameter that is there twice counts as not there (RFC 6749, section 3.1).
+    fn read(query: &'a str) -> Self {
+        let mut answer = Self::default();
+        let mut twice = Vec::new();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let place = match &*name {
+                "code" => &mut answer.code,
+                "state" => &mut answer.state,
+                "iss" => &mut answer.iss,
+                "error" => &mut answer.error,
+                "error_description" => &mut answer.description,
+                _ => continue,
+            };
+            if place.replace(value).is_some() {
+                twice.push(name);
+            }
+        }
+        if twice.is_empty() {
+            answer
+        } else {
+            Self::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Answer;
+
+    #[test]
+    fn a_redirect_is_read() {
+        let answer = Answer::read("code=a%20b&state=s&iss=https%3A%2F%2Fas&x=1");
+        assert_eq!(answer.code.as_deref(), Some("a b"));
+        assert_eq!(answer.state.as_deref(), Some("s"));
+        assert_eq!(answer.iss.as_deref(), Some("https://as"));
+        assert!(Answer::read("state=a&state=b").state.is_none());
+    }
+}

@@ -1,0 +1,166 @@
+//! Calls that meet a backend which awaits a person's login: the client's user is
+//! sent to the page where that is done, by URL elicitation where the client can
+//! (2025-11-25 and 2026-07-28, `client/elicitation`), else by an error that
+//! holds the link.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
+
+use super::{Mux, params};
+use crate::{
+    backend::{Backend, Introduction, logs_in},
+    protocol::{
+        Era, Id, Message, RawObject, RpcError,
+        error::{self, UNAVAILABLE, URL_ELICITATION_REQUIRED},
+        method,
+        raw::elements,
+    },
+};
+
+/// The key of the one question that a modern client gets.
+const KEY: &str = "mcpmux-login";
+
+/// How long the answer to that question is good; a login takes no longer.
+const LIFE: Duration = Duration::from_secs(600);
+
+/// The most clients that wait at once to be told of the end of a login.
+const MAX: usize = 1000;
+
+/// Who is to visit a page.
+pub(super) struct Visitor {
+    pub(super) era: Era,
+    pub(super) introduction: Option<Arc<Introduction>>,
+    pub(super) request: Message,
+}
+
+/// Clients that wait to be told of the end of a login.
+#[derive(Debug)]
+pub(super) struct Visits(Arc<Semaphore>);
+
+impl Default for Visits {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MAX)))
+    }
+}
+
+impl Mux {
+    /// `response` as its client can take it, if it says that a login is needed.
+    pub(super) fn or_visit(&self, visitor: &Visitor, response: Message) -> Message {
+        if error::code_of(&response) != Some(URL_ELICITATION_REQUIRED) {
+            return response;
+        }
+        let Some((visit, said)) = own_visit(&response) else {
+            return response;
+        };
+        let backend = self.backend_of(&visit);
+        let id = visitor.request.id().cloned().unwrap_or(Id::from(0));
+        let question = Message::request(&Id::from(0), method::ELICIT, &visit);
+        let able = match (&visitor.introduction, visitor.era) {
+            (Some(introduction), _) => introduction.abilities.cover(&question),
+            (None, Era::Modern) => params::introduction(&visitor.request).1.cover(&question),
+            (None, Era::Legacy) => false,
+        };
+        match visitor.era {
+            Era::Legacy if able => {
+                self.tell_of_end(visitor, &visit, backend);
+                response
+            }
+            Era::Modern if able && !self.parking.came_back(&visitor.request) => self
+                .parking
+                .ask_again(&visitor.request, &id, KEY, &question, LIFE),
+            Era::Legacy | Era::Modern => {
+                Message::failure(Some(&id), &RpcError::new(UNAVAILABLE, said))
+            }
+        }
+    }
+
+    /// Waits for the login of `backend` for a client that was sent to it and came
+    /// back with `request`; what the client's user declined is not waited for.
+    pub(super) async fn wait_for_login(
+        &self,
+        request: &Message,
+        backend: &Backend,
+        until: Instant,
+    ) {
+        let accepted = || {
+            let params = RawObject::parse(request.payload()?).ok()?;
+            let answers = RawObject::parse(params.get("inputResponses").ok()??).ok()?;
+            let answer = RawObject::parse(answers.get(KEY).ok()??).ok()?;
+            Some(answer.get_str("action").ok()?? == "accept")
+        };
+        if accepted() == Some(true)
+            && let Some(login) = backend.login()
+        {
+            let _ = timeout_at(until, login.ended()).await;
+            let mut states = backend.watch();
+            let up = states.wait_for(|state| state.connection().is_some());
+            let _ = timeout_at(until, up).await;
+        }
+    }
+
+    /// Tells a legacy client when the login is over, so that it may call again.
+    fn tell_of_end(&self, visitor: &Visitor, visit: &str, backend: Option<&Arc<Backend>>) {
+        let login = backend.and_then(|backend| backend.login());
+        let (Some(login), Some(client)) = (login, &visitor.introduction) else {
+            return;
+        };
+        let Ok(place) = Arc::clone(&self.visits.0).try_acquire_owned() else {
+            return;
+        };
+        let (client, visit) = (Arc::downgrade(client), visit.to_owned());
+        tokio::spawn(async move {
+            login.ended().await;
+            drop(place);
+            let told = || {
+                let visit = RawObject::parse(&visit).ok()?;
+                let id = visit.get("elicitationId").ok()??;
+                let params = format!("{{\"elicitationId\":{id}}}");
+                client
+                    .upgrade()?
+                    .tell(&Message::notification(method::ELICITED, &params));
+                Some(())
+            };
+            let _ = told();
+        });
+    }
+
+    fn backend_of(&self, visit: &str) -> Option<&Arc<Backend>> {
+        let visit = RawObject::parse(visit).ok()?;
+        let id = visit.get_str("elicitationId").ok()??;
+        let name = logs_in(&id)?;
+        self.backends.iter().find(|backend| backend.name() == name)
+    }
+}
+
+/// The request of a client that came back, as it was before it was sent away.
+pub(super) fn stripped(request: &Message) -> Message {
+    let params = request
+        .payload()
+        .and_then(|params| RawObject::parse(params).ok());
+    let Some(params) = params else {
+        return request.clone();
+    };
+    let mut edit = params.edit();
+    edit.remove_if(|key| matches!(key, "inputResponses" | "requestState"));
+    request.rewritten(None, Some(&edit.finish()))
+}
+
+/// The elicitation of an error that is mcpmux's own, and what the error says.
+fn own_visit(response: &Message) -> Option<(String, String)> {
+    let error = RawObject::parse(response.payload()?).ok()?;
+    let data = RawObject::parse(error.get("data").ok()??).ok()?;
+    let all = elements(data.get("elicitations").ok()??)?;
+    let visit = all.first()?;
+    let id = RawObject::parse(visit)
+        .ok()?
+        .get_str("elicitationId")
+        .ok()??
+        .into_owned();
+    logs_in(&id)?;
+    let said = error.get_str("message").ok()??.into_owned();
+    Some(((*visit).to_owned(), said))
+}
