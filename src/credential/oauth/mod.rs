@@ -22,6 +22,8 @@ mod consent;
 mod device;
 mod discovery;
 mod exposed;
+#[cfg(test)]
+mod faults;
 mod house;
 mod identity;
 mod login;

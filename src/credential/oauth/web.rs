@@ -207,7 +207,7 @@ impl Web {
             if left == 0 {
                 return refuse("which is one redirect too many".to_owned());
             }
-            if url.scheme() == "https" && to.scheme() != "https" {
+            if is_downgrade(&url, &to) {
                 return refuse("which is not https any more".to_owned());
             }
             if let Err(refusal) = self.policy.check_all(&to).await {
@@ -312,6 +312,11 @@ fn refusal<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Refusal> {
         }
         error = error.source()?;
     }
+}
+
+/// Whether a redirect would give up TLS.
+fn is_downgrade(from: &Url, to: &Url) -> bool {
+    from.scheme() == "https" && to.scheme() != "https"
 }
 
 /// Where `response` to a request for `url` redirects to.
