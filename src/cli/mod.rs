@@ -14,6 +14,7 @@ use crate::{
     systemd::{LogFormat, LogGuard, LogOptions, init_log},
 };
 
+mod auth;
 mod check;
 mod demo_server;
 mod exit;
@@ -34,6 +35,7 @@ mod terminal;
     after_help = "Examples:
   mcpmux serve                       serve what ./mcpmux.yaml or ~/.config/mcpmux/config.yaml says
   mcpmux list -d                     what all backends offer, with descriptions
+  mcpmux auth login linear           log in to a backend that asks for consent
   mcpmux check                       is the configuration right?
   systemctl --user enable --now mcpmux.socket
   claude mcp add --transport http mcpmux http://127.0.0.1:8080/mcp"
@@ -73,6 +75,8 @@ enum Verb {
     Serve(serve::Args),
     /// List what all backends offer
     List(list::Args),
+    /// See how the backends' logins stand, log in and out
+    Auth(auth::Args),
     /// Check the configuration, or print its JSON Schema
     Check(check::CheckArgs),
     /// Be a small MCP server on stdin and stdout, for trying things out
@@ -115,6 +119,7 @@ pub fn run() -> ExitCode {
     match cli.verb {
         Verb::Serve(args) => serve::run(&args, config, &log),
         Verb::List(args) => list::run(&args, config, log),
+        Verb::Auth(args) => auth::run(&args, config, log),
         Verb::Check(args) => check::run(&args, config, log),
         Verb::DemoServer => {
             let _log = match start_log(&quieter(log, "warn")) {

@@ -15,6 +15,11 @@ use crate::{
   SIGTERM, SIGINT   finish the calls in flight, end the backends, exit
   SIGUSR1           try every unavailable backend now
 
+Environment:
+  MCPMUX_CONTROL    the control socket that `mcpmux auth` speaks to; empty for none
+                    [default: control.sock in $RUNTIME_DIRECTORY, else in
+                    $XDG_RUNTIME_DIR/mcpmux]
+
 Examples:
   mcpmux serve
   mcpmux serve -c ./mcpmux.yaml --log-level debug

@@ -27,6 +27,7 @@ use std::{path::Path, sync::OnceLock};
 
 pub use environment::Environment;
 pub use error::{ConfigError, Problem};
+pub use quantity::duration;
 pub use settings::{
     Auth, BackendName, BackendSettings, CommandSettings, Config, ConnectRetry, EraSetting, Given,
     Grant, HttpSettings, Listen, ListenTransport, Namespace, OAuthSettings, Resource,

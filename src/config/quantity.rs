@@ -40,6 +40,12 @@ const SIZE_UNITS: [(&str, u64); 8] = [
     ("gib", 1 << 30),
 ];
 
+/// Reads a time span as the configuration has them: numbers with a unit, or a
+/// number of seconds. The error reads on after the text.
+pub fn duration(text: &str) -> Result<Duration, &'static str> {
+    text.parse().map(|Span(duration)| duration)
+}
+
 impl Span {
     pub(super) const fn minutes(minutes: u64) -> Self {
         Self(Duration::from_secs(minutes * 60))

@@ -25,8 +25,13 @@ pub(super) async fn login(
         Ok(begun) => begun,
         Err(error) => return replies.send(&ended(Err(error))).await,
     };
-    replies.send(&Answer::Begun(begun)).await?;
-    replies.send(&ended(logins.ended(backend).await)).await
+    // Its end is waited for from the beginning: it may come before the answer
+    // has gone out.
+    let begun = Answer::Begun(begun);
+    let ((), outcome) = tokio::try_join!(replies.send(&begun), async {
+        Ok(logins.ended(backend).await)
+    })?;
+    replies.send(&ended(outcome)).await
 }
 
 /// A browser came back, by hand.
