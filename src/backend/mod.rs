@@ -31,6 +31,7 @@ mod inventory;
 mod level;
 mod link;
 mod listening;
+mod login;
 mod mailbox;
 mod offers;
 mod state;

@@ -25,21 +25,24 @@ impl Backend {
         stdout: impl AsyncRead + Unpin + Send + 'static,
     ) -> Self {
         let name = BackendName::new("b").unwrap();
-        let backend = Self::new(BackendSettings {
-            name,
-            description: None,
-            enabled: true,
-            namespace: Namespace::Prefix,
-            session: SessionSetting::Shared,
-            era: EraSetting::Auto,
-            timeout: LONG,
-            max_timeout: LONG,
-            max_message: 1 << 20,
-            transport: Err(Unresolved {
-                key: String::new(),
-                problem: String::new(),
-            }),
-        });
+        let backend = Self::new(
+            BackendSettings {
+                name,
+                description: None,
+                enabled: true,
+                namespace: Namespace::Prefix,
+                session: SessionSetting::Shared,
+                era: EraSetting::Auto,
+                timeout: LONG,
+                max_timeout: LONG,
+                max_message: 1 << 20,
+                transport: Err(Unresolved {
+                    key: String::new(),
+                    problem: String::new(),
+                }),
+            },
+            None,
+        );
         let (unasked, _) = mpsc::channel(1);
         let ear = Ear::new(unasked, Arc::default());
         let link = CommandLink::over(stdin, stdout, ear);

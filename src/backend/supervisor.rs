@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{mpsc, watch},
+    sync::mpsc,
     task::JoinHandle,
     time::{Instant, sleep, sleep_until, timeout},
 };
@@ -13,11 +13,10 @@ use tracing::{debug, info, warn};
 
 use super::{
     Backend, BackendError, Connection, Down, Ear, Inventory, Link, Lists, State, Unasked, Way,
-    handshake, http, inventory, listening,
+    handshake, http, inventory, listening, login,
 };
 use crate::{
     config::{ConnectRetry, EraSetting},
-    credential::Standing,
     protocol::Era,
 };
 
@@ -104,11 +103,20 @@ impl Backend {
             {
                 down_since.get_or_insert_with(Instant::now);
                 let since = down_since.unwrap_or(begun);
-                self.await_login(error, since, observer);
+                let reason = error.to_string().into();
+                let next = None;
+                self.set(
+                    State::AwaitingLogin(Down {
+                        reason,
+                        since,
+                        next,
+                    }),
+                    observer,
+                );
                 tokio::select! {
                     () = stop.cancelled() => return,
                     () = self.retry.notified() => info!(backend = self.name(), "tried again on request"),
-                    () = logged_in(&mut standing, before) => {}
+                    () = login::renewed(&mut standing, before) => {}
                 }
                 self.set(State::Starting, observer);
                 continue;
@@ -117,7 +125,7 @@ impl Backend {
                 Ok(Ok((connection, inventory, unasked))) => {
                     self.came_up(&connection, inventory, observer);
                     let up = Instant::now();
-                    let lapsed = lapsed(standing.clone());
+                    let lapsed = login::lapsed(standing.clone());
                     let end = tokio::select! {
                         end = self.attend(&connection, unasked, &stop, observer) => end,
                         reason = lapsed => Some(reason),
@@ -172,15 +180,6 @@ impl Backend {
             };
             self.state.send_replace(State::Down(now));
         }
-    }
-
-    fn await_login(&self, why: &BackendError, since: Instant, observer: &impl Observer) {
-        let down = Down {
-            reason: why.to_string().into(),
-            since,
-            next: None,
-        };
-        self.set(State::AwaitingLogin(down), observer);
     }
 
     fn set(&self, state: State, observer: &impl Observer) {
@@ -390,38 +389,6 @@ impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
     }
-}
-
-/// Waits until there is another token than there was `before`.
-async fn logged_in(standing: &mut Option<watch::Receiver<Standing>>, before: Option<Standing>) {
-    let Some(standing) = standing else {
-        return std::future::pending().await;
-    };
-    let news = |standing: &Standing| {
-        matches!(standing, Standing::LoggedIn(_)) && Some(*standing) != before
-    };
-    if standing.wait_for(news).await.is_err() {
-        std::future::pending().await
-    }
-}
-
-/// Waits until a login that held is over, and says so.
-async fn lapsed(standing: Option<watch::Receiver<Standing>>) -> Arc<str> {
-    let Some(mut standing) = standing else {
-        return std::future::pending().await;
-    };
-    let held = standing
-        .wait_for(|standing| matches!(standing, Standing::LoggedIn(_)))
-        .await
-        .is_ok();
-    let over = standing
-        .wait_for(|standing| *standing == Standing::Needed)
-        .await
-        .is_ok();
-    if !(held && over) {
-        return std::future::pending().await;
-    }
-    "its login is over".into()
 }
 
 async fn wait_until(next: Option<Instant>) {

@@ -50,17 +50,6 @@ impl Challenge {
         self.error.as_deref() == Some("insufficient_scope")
     }
 
-    /// What the server says, fit to be shown: error and description, on one
-    /// line and of a bounded length.
-    pub(in crate::credential) fn said(&self) -> Option<String> {
-        let said = match (&self.error, &self.error_description) {
-            (Some(error), Some(description)) => format!("{error}: {description}"),
-            (Some(said), None) | (None, Some(said)) => said.clone(),
-            (None, None) => return None,
-        };
-        Some(one_line(&said))
-    }
-
     fn from_parameters(parameters: Vec<(String, String)>) -> Self {
         let mut challenge = Self::default();
         for (name, value) in parameters {
@@ -234,8 +223,8 @@ mod tests {
             Some("https://x.example/.well-known/oauth-protected-resource")
         );
         assert_eq!(
-            challenge.said().as_deref(),
-            Some("insufficient_scope: say \"please\", twice")
+            challenge.error_description.as_deref(),
+            Some("say \"please\", twice")
         );
     }
 

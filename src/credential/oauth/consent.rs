@@ -2,123 +2,31 @@
 //! section 4.1, with PKCE, RFC 7636, and the issuer's name, RFC 9207).
 
 use std::{
-    borrow::Cow,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use tokio::{net::TcpListener, sync::watch, time::Instant};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
-use url::form_urlencoded;
 
 use super::{
-    Begun, LoginError, LoginWay, Page, Returned, Wish, browser, device, identity,
-    login::{Login, Trouble},
+    Begun, LoginError, LoginWay, Page, Returned, Wish,
+    answer::Answer,
+    browser, device,
+    flow::{Expected, Flow},
+    identity,
+    login::Login,
     loopback,
     record::Record,
     requests::readable,
     steps::troubled,
+    trouble::Trouble,
 };
 use crate::{Secret, credential::vault::Vault, systemd};
 
 /// How long a person has.
 const TIME: Duration = Duration::from_secs(600);
-
-/// A link that is good for less is not handed out any more.
-const AT_LEAST: Duration = Duration::from_secs(30);
-
-/// A consent that a person is asked for. Dropped, it ends whatever waits for the
-/// answer.
-#[derive(Debug)]
-pub(super) struct Flow {
-    /// What was begun.
-    pub(super) begun: Begun,
-    /// The scopes that are asked for.
-    scopes: Vec<String>,
-    way: LoginWay,
-    until: Instant,
-    /// What the answer in a browser is known by.
-    answer: Option<Expected>,
-    outcome: watch::Sender<Option<Result<(), LoginError>>>,
-    _ends: DropGuard,
-}
-
-/// What the answer to one request has to match, and what is needed to use it.
-#[derive(Debug)]
-pub(super) struct Expected {
-    state: Secret,
-    verifier: Secret,
-    redirect: String,
-    record: Record,
-}
-
-/// The query of a redirect (RFC 6749, section 4.1.2).
-#[derive(Default)]
-struct Answer<'a> {
-    code: Option<Cow<'a, str>>,
-    state: Option<Cow<'a, str>>,
-    iss: Option<Cow<'a, str>>,
-    error: Option<Cow<'a, str>>,
-    description: Option<Cow<'a, str>>,
-}
-
-impl Flow {
-    pub(super) fn new(
-        begun: Begun,
-        way: LoginWay,
-        scopes: Vec<String>,
-        answer: Option<Expected>,
-        ends: CancellationToken,
-    ) -> Self {
-        let left = begun.expires.duration_since(SystemTime::now());
-        Self {
-            begun,
-            scopes,
-            way,
-            until: Instant::now() + left.unwrap_or_default(),
-            answer,
-            outcome: watch::Sender::new(None),
-            _ends: ends.drop_guard(),
-        }
-    }
-
-    /// Whether who wishes so can join in: it goes the same way, asks for what is
-    /// wanted, and leaves time.
-    pub(super) fn serves(&self, wish: Wish, wanted: &[String]) -> bool {
-        self.way == wish.way
-            && self.until > Instant::now() + AT_LEAST
-            && wanted.iter().all(|scope| self.scopes.contains(scope))
-    }
-
-    /// Whether the person still has time.
-    pub(super) fn is_open(&self) -> bool {
-        self.until > Instant::now()
-    }
-
-    /// Whether `state` is its own.
-    fn is_answered_by(&self, state: &str) -> bool {
-        let expected = self.answer.as_ref();
-        expected.is_some_and(|expected| expected.state.expose() == state)
-    }
-
-    /// Tells all who wait how it has ended.
-    pub(super) fn end(&self, outcome: Result<(), LoginError>) {
-        self.outcome.send_replace(Some(outcome));
-    }
-
-    /// Waits until it has ended.
-    pub(super) async fn ended(&self) -> Result<(), LoginError> {
-        let mut outcome = self.outcome.subscribe();
-        let waited = tokio::time::timeout_at(self.until, outcome.wait_for(Option::is_some)).await;
-        match waited {
-            Ok(Ok(outcome)) => outcome.clone().unwrap_or(Ok(())),
-            _ => Err(LoginError(
-                "the login has expired, nobody consented in time".to_owned(),
-            )),
-        }
-    }
-}
 
 impl Login {
     /// Begins to ask a person to consent, as `wish` says.
@@ -385,45 +293,5 @@ async fn opened(url: &str) -> bool {
             debug!("no browser was opened: {reason}");
             false
         }
-    }
-}
-
-impl<'a> Answer<'a> {
-    /// A parameter that is there twice counts as not there (RFC 6749, section 3.1).
-    fn read(query: &'a str) -> Self {
-        let mut answer = Self::default();
-        let mut twice = Vec::new();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            let place = match &*name {
-                "code" => &mut answer.code,
-                "state" => &mut answer.state,
-                "iss" => &mut answer.iss,
-                "error" => &mut answer.error,
-                "error_description" => &mut answer.description,
-                _ => continue,
-            };
-            if place.replace(value).is_some() {
-                twice.push(name);
-            }
-        }
-        if twice.is_empty() {
-            answer
-        } else {
-            Self::default()
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Answer;
-
-    #[test]
-    fn a_redirect_is_read() {
-        let answer = Answer::read("code=a%20b&state=s&iss=https%3A%2F%2Fas&x=1");
-        assert_eq!(answer.code.as_deref(), Some("a b"));
-        assert_eq!(answer.state.as_deref(), Some("s"));
-        assert_eq!(answer.iss.as_deref(), Some("https://as"));
-        assert!(Answer::read("state=a&state=b").state.is_none());
     }
 }

@@ -7,10 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{
-    Begun, LoginError, LoginWay, Page,
-    consent::Flow,
-    login::{Login, Trouble},
-    record::Record,
+    Begun, LoginError, LoginWay, Page, flow::Flow, login::Login, record::Record, trouble::Trouble,
 };
 use crate::systemd;
 

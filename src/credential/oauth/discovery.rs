@@ -115,17 +115,6 @@ enum Outcome {
     Unread,
 }
 
-impl DiscoveryError {
-    /// Whether it may be found later without anyone's doing.
-    pub(in crate::credential) fn is_transient(&self) -> bool {
-        match self {
-            Self::Slow => true,
-            Self::Resource(tried) | Self::Servers(tried) => tried.any(Outcome::Unread),
-            Self::Mismatch { .. } => false,
-        }
-    }
-}
-
 /// Finds the authorization server of `wanted.endpoint`, within 90 s.
 pub(in crate::credential) async fn discover(
     web: &Web,

@@ -4,9 +4,10 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{
+    client::{Client, Configured, Origin},
     house::House,
     metadata::ServerMetadata,
-    registration::{self, Client, Configured, Origin, Wanted},
+    registration::{self, Wanted},
     requests::SigningKey,
     web::Web,
 };
@@ -44,7 +45,9 @@ pub(super) async fn client(
     if let Some(url) = &settings.client_metadata_url
         && server.client_id_metadata_document_supported
     {
-        return Client::document(url).map_err(|error| error.to_string());
+        let unfit =
+            |why| format!("the URL of the client's metadata (auth.client_metadata_url) {why}");
+        return Client::document(url).map_err(unfit);
     }
     if let Some(known) = known
         && known.origin == Origin::Dynamic

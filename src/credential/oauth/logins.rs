@@ -10,8 +10,9 @@ use super::{
     Begun, LoggedOut, LoginError, LoginState, LoginStatus, Returned, Wish,
     consent::unknown,
     house::House,
-    login::{Login, Standing, joined},
+    login::{Login, joined},
     record::Record,
+    state::Standing,
     steps::Step,
 };
 use crate::config::{Auth, BackendName, BackendSettings, Config, Environment, Transport};

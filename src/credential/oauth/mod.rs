@@ -14,16 +14,19 @@
 //! out, and [`address`] says where it leads.
 
 mod address;
+mod answer;
 mod assertion;
 mod browser;
 mod callback;
 mod challenge;
+mod client;
 mod consent;
 mod device;
 mod discovery;
 mod exposed;
 #[cfg(test)]
 mod faults;
+mod flow;
 mod house;
 mod identity;
 mod login;
@@ -38,16 +41,19 @@ mod registration;
 mod requests;
 mod scope;
 mod standing;
+mod state;
 mod steps;
 mod tokens;
+mod trouble;
 mod web;
 
 pub use callback::{CALLBACK_PATH, callback_query};
-pub use login::LoginFailure;
-pub(crate) use login::{Login, Standing};
+pub(crate) use login::Login;
 pub use logins::Logins;
 pub use needed::LoginNeeded;
 pub use page::{page as callback_page, refusal as callback_refusal};
 pub use standing::{
     Begun, LoggedOut, LoginError, LoginState, LoginStatus, LoginWay, Page, Returned, Wish,
 };
+pub(crate) use state::Standing;
+pub use trouble::LoginFailure;

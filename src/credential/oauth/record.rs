@@ -6,8 +6,8 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
+    client::{Client, ClientRecord},
     metadata::ServerMetadata,
-    registration::{Client, ClientRecord},
     tokens::Tokens,
 };
 use crate::Secret;

@@ -15,8 +15,8 @@ use url::Url;
 
 use super::{
     assertion::{ASSERTION_TYPE, assertion},
+    client::{AuthMethod, Client},
     metadata::ServerMetadata,
-    registration::{AuthMethod, Client},
     tokens::{Answer, Tokens},
     web::{Web, WebError},
 };

@@ -12,10 +12,12 @@ use super::{
     Wish, discovery,
     discovery::Discovered,
     identity,
-    login::{Login, Standing, Trouble},
+    login::Login,
     record::Record,
     requests::{RequestError, Requests},
     scope,
+    state::Standing,
+    trouble::Trouble,
     web::Web,
 };
 use crate::{config::Resource, credential::vault::Vault};

@@ -180,7 +180,7 @@ async fn what_cannot_be_read_now_is_no_reason_to_ask_somebody_else() {
         })
         .await;
         let error = failure(&backend).await;
-        assert!(matches!(error, DiscoveryError::Resource(_)) && error.is_transient());
+        assert!(matches!(error, DiscoveryError::Resource(_)));
         let text = error.to_string();
         assert!(
             text.contains(&format!("{}{PRM_MCP} answers {status}", backend.base)),
@@ -209,7 +209,6 @@ async fn metadata_that_was_promised_and_is_not_there_is_an_error() {
     let error = find_from(&backend, "BASE/promised")
         .await
         .expect_err("none");
-    assert!(!error.is_transient());
     let text = error.to_string();
     assert!(text.contains("/promised answers 404 Not Found"), "{text}");
     // But the well-known place is as good.
@@ -278,7 +277,6 @@ async fn metadata_with_another_issuer_is_not_used_unless_that_is_allowed() {
         let documents = [(PRM_MCP, resource(&[named])), (place.as_str(), metadata)];
         let backend = Server::with(&documents).await;
         let error = failure(&backend).await;
-        assert!(!error.is_transient());
         let text = error.to_string();
         let called = called.replace("BASE", &backend.base);
         assert!(
@@ -385,7 +383,6 @@ async fn a_known_server_that_is_away_for_a_while_is_not_replaced() {
         any_resource: false,
     };
     let error = discover(&web(&backend), wanted).await.expect_err("away");
-    assert!(error.is_transient());
     find(&backend, |_| {}).await.expect("the first");
 }
 
@@ -395,7 +392,6 @@ async fn an_endpoint_that_runs_scripts_is_refused_by_name() {
     metadata["authorization_endpoint"] = json!("javascript:alert(1)");
     let documents = [(PRM_MCP, resource(&["BASE"])), (AS, metadata)];
     let error = failure(&Server::with(&documents).await).await;
-    assert!(!error.is_transient());
     assert!(
         error.to_string().contains("`authorization_endpoint`"),
         "{error}"

@@ -1,6 +1,7 @@
 //! Tests of registration, against servers of every opinion.
 
 use super::*;
+use crate::credential::oauth::client::ClientRecord;
 use crate::credential::oauth::faults::{Answer, Server};
 
 const REDIRECTS: [&str; 2] = [
@@ -134,7 +135,6 @@ async fn a_server_that_wants_no_public_clients_is_asked_once_more() {
     let error = register_at(&server, Some(&["none"]))
         .await
         .expect_err("refused");
-    assert!(!error.is_transient());
     let text = error.to_string();
     assert!(
         text.contains("400 Bad Request: invalid_client_metadata: no public clients")
@@ -146,29 +146,22 @@ async fn a_server_that_wants_no_public_clients_is_asked_once_more() {
 
 #[tokio::test]
 async fn what_goes_wrong_is_said_with_what_to_do() {
-    for (answer, expected, transient) in [
+    for (answer, expected) in [
         (
             Answer::Page(404),
             "404 Not Found. Registering a client there by hand",
-            false,
         ),
-        (Answer::Page(500), "500 Internal Server Error", true),
-        (Answer::Page(429), "429 Too Many Requests", true),
-        (Answer::Page(200), "its answer is no JSON object", false),
-        (
-            Answer::Json(201, json!([])),
-            "its answer is no JSON object",
-            false,
-        ),
+        (Answer::Page(500), "500 Internal Server Error"),
+        (Answer::Page(429), "429 Too Many Requests"),
+        (Answer::Page(200), "its answer is no JSON object"),
+        (Answer::Json(201, json!([])), "its answer is no JSON object"),
         (
             Answer::Json(201, json!({})),
             "its answer has no `client_id`",
-            false,
         ),
         (
             Answer::Json(201, json!({ "client_id": 7 })),
             "its answer has no `client_id`",
-            false,
         ),
         (
             Answer::Json(
@@ -176,7 +169,6 @@ async fn what_goes_wrong_is_said_with_what_to_do() {
                 json!({ "client_id": "x", "token_endpoint_auth_method": "client_secret_post" }),
             ),
             "its answer has no `client_secret`",
-            false,
         ),
         (
             Answer::Json(
@@ -184,18 +176,15 @@ async fn what_goes_wrong_is_said_with_what_to_do() {
                 json!({ "client_id": "x", "token_endpoint_auth_method": "tls_client_auth" }),
             ),
             "in a way that was not asked for",
-            false,
         ),
         (
             Answer::Redirect(307, "/elsewhere".to_owned()),
             "/elsewhere, which",
-            false,
         ),
-        (Answer::Endless, "more than 1048576 bytes", false),
+        (Answer::Endless, "more than 1048576 bytes"),
     ] {
         let (server, registered) = registering(answer, None).await;
         let error = registered.expect_err(expected);
-        assert_eq!(error.is_transient(), transient, "{error}");
         let text = error.to_string();
         assert!(text.contains(expected), "{text}");
         assert!(
@@ -230,33 +219,6 @@ async fn a_server_without_registration_names_the_key_to_set() {
     let error = register(&web, &metadata, &wanted).await.expect_err("none");
     assert!(error.to_string().contains("set auth.client_id"), "{error}");
 
-    // Nobody needs to register who is known by hand, or by a document.
-    let configured = Configured {
-        id: "by-hand",
-        secret: None,
-        has_key: true,
-    };
-    let document: Url = "https://mcpmux.example.com/client.json"
-        .parse()
-        .expect("a URL");
-    let obtained = obtain(&web, &metadata, Some(configured), Some(&document), &wanted).await;
-    let client = obtained.expect("a client");
-    assert_eq!(
-        (client.id.as_str(), client.method),
-        ("by-hand", AuthMethod::PrivateKeyJwt)
-    );
-    assert!(
-        obtain(&web, &metadata, None, Some(&document), &wanted)
-            .await
-            .is_err()
-    );
-    metadata.client_id_metadata_document_supported = true;
-    let obtained = obtain(&web, &metadata, None, Some(&document), &wanted).await;
-    let client = obtained.expect("a client");
-    assert_eq!(
-        (client.id.as_str(), client.method),
-        (document.as_str(), AuthMethod::None)
-    );
     assert_eq!(server.lines(), Vec::<String>::new());
 }
 

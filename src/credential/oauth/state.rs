@@ -1,0 +1,68 @@
+//! What a login knows at the moment.
+
+use std::sync::Arc;
+
+use tokio::{sync::watch, time::Instant};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{challenge::Challenge, flow::Flow, record::Record, tokens::Tokens, trouble::Trouble};
+
+/// A step under way, and how it has ended.
+pub(super) type Run = watch::Receiver<Option<Result<(), Trouble>>>;
+
+/// How a login stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// The backend has not asked for a token, or nobody has looked yet.
+    Unknown,
+    /// There is a token; the number tells one from the next.
+    LoggedIn(u64),
+    /// A person has to consent.
+    Needed,
+}
+
+/// What a login knows at the moment.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// Whether the store has been read.
+    pub(super) loaded: bool,
+    pub(super) record: Option<Arc<Record>>,
+    /// Counts what requests carry.
+    pub(super) generation: u64,
+    /// The step under way.
+    pub(super) run: Option<Run>,
+    /// The last failure and when it was.
+    pub(super) failed: Option<(Instant, Trouble)>,
+    /// When a token was last replaced because it was rejected.
+    pub(super) renewed: Option<Instant>,
+    /// What the backend said last when it wanted a token.
+    pub(super) challenge: Option<Challenge>,
+    /// Scopes that calls turned out to need.
+    pub(super) wanted: Vec<String>,
+    pub(super) step_ups: u32,
+    /// The consent that a person is asked for.
+    pub(super) flow: Option<Arc<Flow>>,
+    /// The one that was asked for last, which may have ended.
+    pub(super) last: Option<Arc<Flow>>,
+    /// Whether a browser has been opened unasked, which is done once.
+    pub(super) browsed: bool,
+    /// The record is not in the store, which could not take it.
+    pub(super) unsaved: bool,
+    /// What went wrong last, for people.
+    pub(super) trouble: Option<String>,
+    /// Replaces the token before it expires.
+    pub(super) keeper: Option<AbortOnDropHandle<()>>,
+}
+
+impl State {
+    /// The tokens, if there are any.
+    pub(super) fn tokens(&self) -> Option<&Tokens> {
+        self.record.as_ref()?.tokens.as_ref()
+    }
+
+    /// The scopes that were asked for so far.
+    pub(super) fn requested(&self) -> Vec<String> {
+        let record = self.record.as_ref();
+        record.map_or_else(Vec::new, |record| record.requested.clone())
+    }
+}
