@@ -67,7 +67,6 @@ impl Login {
             &self.settings,
             &discovered.server,
             redirect.as_ref().map(|redirect| redirect.uri.as_str()),
-            &scopes,
             known.as_ref().map(|record| &record.client),
         )
         .await?;

@@ -26,7 +26,6 @@ pub(super) async fn client(
     settings: &OAuthSettings,
     server: &ServerMetadata,
     redirect: Option<&str>,
-    scopes: &[String],
     known: Option<&Client>,
 ) -> Result<Client, String> {
     if let Some(id) = &settings.client_id {
@@ -68,7 +67,9 @@ pub(super) async fn client(
     let wanted = Wanted {
         client_name: &settings.client_name,
         redirect_uris: &redirects,
-        scopes: (!scopes.is_empty()).then_some(scopes),
+        // What is needed later may be more than what is asked for now, and a
+        // server may hold a client to what it was registered with.
+        scopes: (!settings.scopes.is_empty()).then_some(&settings.scopes),
         grant_types: &grants,
         application_type: "native",
     };

@@ -254,11 +254,18 @@ impl Login {
         let access = StandardRevocableToken::AccessToken(AccessToken::new(
             tokens.access.expose().to_owned(),
         ));
+        let renewable = refresh.is_some();
         let mut all = true;
         for token in refresh.into_iter().chain([access]) {
-            if let Err(error) = requests.revoke(token).await {
-                warn!(backend = %self.backend, "a token could not be revoked: {error}");
-                all = false;
+            match requests.revoke(token).await {
+                Ok(_) => {}
+                // A self-contained access token cannot be taken back; without the
+                // refresh token it is soon over.
+                Err(error) if renewable && error.is("unsupported_token_type") => {}
+                Err(error) => {
+                    warn!(backend = %self.backend, "a token could not be revoked: {error}");
+                    all = false;
+                }
             }
         }
         Some(all)

@@ -352,6 +352,11 @@ fn refused<E: ErrorResponse>(error: RequestTokenError<WebError, E>) -> RequestEr
             }
         }
         RequestTokenError::Request(error) => RequestError::Unanswered(error.to_string()),
+        // Some servers refuse with 200.
+        RequestTokenError::Parse(_, body) if error_in(&body).is_some() => RequestError::Refused {
+            code: error_in(&body).unwrap_or_default(),
+            description: String::new(),
+        },
         RequestTokenError::Parse(error, _) => RequestError::Unanswered(format!(
             "the authorization server gave an answer that cannot be read, at {}",
             error.path()
@@ -361,6 +366,12 @@ fn refused<E: ErrorResponse>(error: RequestTokenError<WebError, E>) -> RequestEr
                 .to_owned(),
         ),
     }
+}
+
+/// The `error` of an answer.
+fn error_in(body: &[u8]) -> Option<String> {
+    let answer: serde_json::Value = serde_json::from_slice(body).ok()?;
+    answer.get("error")?.as_str().map(readable)
 }
 
 /// A server's words, fit for a line of a log.

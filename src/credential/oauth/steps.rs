@@ -6,10 +6,12 @@ use std::{fmt, sync::Arc, time::SystemTime};
 
 use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::{
-    Wish, discovery,
+    Wish,
+    challenge::Challenge,
+    discovery,
     discovery::Discovered,
     identity,
     login::Login,
@@ -162,7 +164,6 @@ impl Login {
             &self.settings,
             &discovered.server,
             None,
-            &scopes,
             known.as_ref().map(|record| &record.client),
         )
         .await?;
@@ -181,8 +182,29 @@ impl Login {
         Ok(())
     }
 
+    /// Asks the backend what it wants, if it has not said so yet: its challenge
+    /// names the scopes and the place of its metadata.
+    async fn look(&self, web: &Web) {
+        if self.state().challenge.is_some() {
+            return;
+        }
+        let request = http::Request::post(self.endpoint.as_str())
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .header(http::header::ACCEPT, "application/json, text/event-stream")
+            .body(br#"{"jsonrpc":"2.0","id":0,"method":"ping"}"#.to_vec());
+        let Ok(request) = request else { return };
+        match web.send(request).await {
+            Ok(response) if response.status() == http::StatusCode::UNAUTHORIZED => {
+                self.state().challenge = Challenge::of(response.headers());
+            }
+            Ok(_) => {}
+            Err(error) => debug!(backend = %self.backend, "it could not be asked: {error}"),
+        }
+    }
+
     /// Asks who gives tokens for the backend.
     pub(super) async fn discover(&self, web: &Web) -> Result<Discovered, Trouble> {
+        self.look(web).await;
         let (challenge, known) = {
             let state = self.state();
             let known = state.record.as_ref();
