@@ -86,7 +86,7 @@ impl Environment {
     }
 
     /// The variable `name`, which may be empty.
-    pub(super) fn variable(&self, name: &str) -> Result<&str, Missing> {
+    pub(crate) fn variable(&self, name: &str) -> Result<&str, Missing> {
         self.variables
             .get(OsStr::new(name))
             .ok_or_else(|| Missing::Variable(name.to_owned()))?

@@ -29,8 +29,8 @@ use super::message::IDS;
 
 /// Crates below that log headers, codes or payloads at `debug` and `trace`:
 /// credentials must not get into a log because somebody looks for a fault.
-const CAPPED: [&str; 7] = [
-    "h2", "hyper", "oauth2", "reqwest", "rmcp", "rustls", "tower",
+const CAPPED: [&str; 8] = [
+    "h2", "hyper", "oauth2", "reqwest", "rmcp", "rustls", "tower", "zbus",
 ];
 
 /// What a log line looks like.

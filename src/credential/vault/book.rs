@@ -46,13 +46,7 @@ impl Book {
         issuer: &str,
         record: &Secret,
     ) -> Result<(), VaultError> {
-        within(
-            &format!("the issuer of {backend}"),
-            issuer.len(),
-            MAX_ISSUER,
-        )?;
-        let what = format!("the record of {backend}");
-        within(&what, record.expose().len(), MAX_RECORD)?;
+        check(backend, issuer, record)?;
         let key = (backend.as_str().to_owned(), issuer.to_owned());
         let before = self.0.insert(key.clone(), record.clone());
         let all = within("the sum of all records", self.size(), MAX_BOOK);
@@ -114,6 +108,18 @@ impl Book {
         self.append_to(&mut bytes);
         bytes
     }
+}
+
+/// Whether one record is of a size that any store takes.
+pub(super) fn check(
+    backend: &BackendName,
+    issuer: &str,
+    record: &Secret,
+) -> Result<(), VaultError> {
+    let issuer_of = format!("the issuer of {backend}");
+    within(&issuer_of, issuer.len(), MAX_ISSUER)?;
+    let record_of = format!("the record of {backend}");
+    within(&record_of, record.expose().len(), MAX_RECORD)
 }
 
 fn number(bytes: &mut &[u8]) -> Option<usize> {

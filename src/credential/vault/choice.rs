@@ -9,7 +9,9 @@ use std::{
 use super::{
     About, Kind, Store, Vault, VaultError, blocking,
     file::{self, FileStore, Sealing},
+    folder::Medium,
     key::Key,
+    keyring::Keyring,
     memory::Memory,
     place,
     source::{self, Found, Origin},
@@ -57,7 +59,7 @@ pub(super) async fn choose(
             "as configured; lost when mcpmux ends".to_owned(),
             false,
         )),
-        StoreKind::Keyring => Err(VaultError::NoPlace("keyring is not yet there".to_owned())),
+        StoreKind::Keyring => keyring(environment).await,
     }
 }
 
@@ -106,7 +108,7 @@ async fn vault(
         let path = path.clone();
         blocking(move || file::needed_key(&path)).await?
     };
-    match source::find(settings, environment, needed).await? {
+    match source::find(settings, environment, &path, needed).await? {
         Found::Key(key, origin) => Ok(Ok(sealed(&path, key, &origin).await?)),
         Found::None(why) => Ok(Err(NoKey {
             vault: path,
@@ -160,11 +162,11 @@ async fn of_file(
     let store = Arc::new(store);
     let prepared = Arc::clone(&store);
     blocking(move || prepared.prepare()).await?;
-    let shared = Shared {
-        folder: store.folder().to_owned(),
-        medium: store.medium(),
-        prefix: store.lock_name(),
-    };
+    let shared = Shared::new(
+        store.folder().to_owned(),
+        store.medium(),
+        &store.lock_name(),
+    );
     Ok(Vault {
         about: About {
             kind,
@@ -173,6 +175,25 @@ async fn of_file(
             makeshift,
         },
         store: Store::File(store),
+        turns: Turns::new(Some(shared)),
+    })
+}
+
+async fn keyring(environment: &Environment) -> Result<Vault, VaultError> {
+    let keyring = Keyring::open(environment).await?;
+    // The service has no locks that would do; a reboot ends all of ours.
+    let shared = match place::runtime(environment) {
+        Ok(folder) => Shared::new(folder, Medium::Memory, "keyring.lock"),
+        Err(_) => Shared::new(place::state(environment)?, Medium::Any, "keyring.lock"),
+    };
+    Ok(Vault {
+        about: About {
+            kind: Kind::Keyring,
+            place: "the Secret Service".to_owned(),
+            why: "as configured".to_owned(),
+            makeshift: false,
+        },
+        store: Store::Keyring(keyring),
         turns: Turns::new(Some(shared)),
     })
 }

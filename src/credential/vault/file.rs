@@ -15,7 +15,7 @@ use super::{
     book::Book,
     folder::{Folder, Medium},
     key::{Key, KeyId},
-    lock,
+    lock::{self, Held},
     sealed::{self, Flaw},
 };
 
@@ -63,12 +63,10 @@ impl FileStore {
     /// The store at `path`, an absolute path; sealed if there is a key, else in
     /// a directory that must be in memory.
     pub(super) fn new(path: &Path, key: Option<Sealing>) -> Result<Self, VaultError> {
-        let no_place = || VaultError::NoPlace(format!("{} is no path of a file", path.display()));
-        let name = path.file_name().and_then(|name| name.to_str());
-        let folder = path.parent().filter(|folder| folder.is_absolute());
+        let (folder, name) = parts(path)?;
         Ok(Self {
-            folder: folder.ok_or_else(no_place)?.to_owned(),
-            name: name.ok_or_else(no_place)?.to_owned(),
+            folder: folder.to_owned(),
+            name: name.to_owned(),
             medium: if key.is_some() {
                 Medium::Any
             } else {
@@ -92,7 +90,7 @@ impl FileStore {
 
     /// What the names of the files beside the store's begin with.
     pub(super) fn lock_name(&self) -> String {
-        format!("{}.lock", self.name)
+        lock_name(&self.name)
     }
 
     /// Makes the directory if it is missing, and reads what is there: whether
@@ -196,12 +194,30 @@ impl FileStore {
     }
 }
 
+/// The directory of the file at `path`, and its name there.
+pub(super) fn parts(path: &Path) -> Result<(&Path, &str), VaultError> {
+    let folder = path.parent().filter(|folder| folder.is_absolute());
+    let name = path.file_name().and_then(|name| name.to_str());
+    folder.zip(name).ok_or_else(|| {
+        let path = path.display();
+        VaultError::NoPlace(format!("{path} is no absolute path of a file"))
+    })
+}
+
+/// The name of the lock of a store in the file `name`.
+fn lock_name(name: &str) -> String {
+    format!("{name}.lock")
+}
+
+/// Locks the vault at `path` against changes by others, whether it is there or not.
+pub(super) fn lock(path: &Path) -> Result<Held, VaultError> {
+    let (folder, name) = parts(path)?;
+    lock::acquire(folder, Medium::Any, &lock_name(name), PATIENCE)
+}
+
 /// The id of the key that the vault at `path` needs; none if there is no vault.
 pub(super) fn needed_key(path: &Path) -> Result<Option<KeyId>, VaultError> {
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str()))
-    else {
-        return Ok(None);
-    };
+    let (folder, name) = parts(path)?;
     let Some(folder) = Folder::open(folder, Medium::Any)? else {
         return Ok(None);
     };

@@ -7,10 +7,14 @@ mod book;
 mod choice;
 #[cfg(test)]
 mod crash;
+#[cfg(test)]
+mod desktop;
 mod error;
 mod file;
 mod folder;
+mod items;
 pub(crate) mod key;
+mod keyring;
 mod lock;
 mod memory;
 mod place;
@@ -24,6 +28,7 @@ use std::{fmt, sync::Arc};
 
 pub(crate) use error::VaultError;
 use file::FileStore;
+use keyring::Keyring;
 use memory::Memory;
 pub(crate) use turn::Lock;
 
@@ -44,6 +49,7 @@ pub(crate) struct Vault {
 enum Store {
     Memory(Memory),
     File(Arc<FileStore>),
+    Keyring(Keyring),
 }
 
 /// One record.
@@ -105,6 +111,7 @@ impl Vault {
                 let (file, backend) = (Arc::clone(file), backend.clone());
                 blocking(move || Ok(file.read()?.of(&backend))).await
             }
+            Store::Keyring(keyring) => keyring.entries(backend).await,
         }
     }
 
@@ -127,6 +134,7 @@ impl Vault {
                 })
                 .await
             }
+            Store::Keyring(keyring) => keyring.write(backend, issuer, record).await,
         }
     }
 
@@ -149,6 +157,7 @@ impl Vault {
                 })
                 .await
             }
+            Store::Keyring(keyring) => keyring.remove(backend, issuer).await,
         }
     }
 

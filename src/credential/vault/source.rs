@@ -8,8 +8,11 @@ use std::{
 
 use super::{
     VaultError,
+    file::parts,
     folder::{Folder, Medium},
+    items::{Attributes, Items},
     key::{Key, KeyId},
+    keyring::text,
     place,
 };
 use crate::{
@@ -22,6 +25,11 @@ pub(crate) const CREDENTIAL: &str = "mcpmux-vault-key";
 
 /// The longest file of a key, in bytes: a line, and what editors add.
 const MAX_FILE: usize = 256;
+
+/// What tells keys from other items of mcpmux in the Secret Service, and one
+/// key from another.
+const KIND: (&str, &str) = ("kind", "vault-key");
+const ID: &str = "key-id";
 
 /// Where a key was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +51,7 @@ pub(super) enum Found {
     None(String),
 }
 
-/// Looks for the key of the vault that needs the key `needed`, or of a new one,
+/// Looks for the key of `vault`, which needs the key `needed`, or is a new one,
 /// for which the Secret Service is asked to keep a new key if it has none.
 ///
 /// A key that is there and is none, or another than the one needed, is an
@@ -51,18 +59,19 @@ pub(super) enum Found {
 pub(super) async fn find(
     settings: &TokenStore,
     environment: &Environment,
+    vault: &Path,
     needed: Option<KeyId>,
 ) -> Result<Found, VaultError> {
     match settings.key {
         VaultKey::Credential => credential(environment),
-        VaultKey::SecretService => secret_service(environment, needed).await,
+        VaultKey::SecretService => secret_service(environment, vault, needed).await,
         VaultKey::File => file(&key_file(settings, environment)?).await,
         VaultKey::Auto => {
             let first = match credential(environment)? {
                 Found::None(why) => why,
                 found @ Found::Key(..) => return Ok(found),
             };
-            match secret_service(environment, needed).await? {
+            match secret_service(environment, vault, needed).await? {
                 Found::None(second) => Ok(Found::None(format!("{first}; {second}"))),
                 found @ Found::Key(..) => Ok(found),
             }
@@ -106,10 +115,7 @@ async fn file(path: &Path) -> Result<Found, VaultError> {
 /// The key in the file at `path`.
 pub(super) fn read_file(path: &Path) -> Result<Found, VaultError> {
     let none = || Ok(Found::None(format!("there is no file {}", path.display())));
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str()))
-    else {
-        return none();
-    };
+    let (folder, name) = parts(path)?;
     let Some(folder) = Folder::open(folder, Medium::Any)? else {
         return none();
     };
@@ -123,14 +129,68 @@ pub(super) fn read_file(path: &Path) -> Result<Found, VaultError> {
     parse(&Secret::new(text.to_owned()), origin)
 }
 
-#[allow(clippy::unused_async)]
+/// The key that the Secret Service keeps: the one needed, or else any, or else
+/// a new one.
 async fn secret_service(
-    _environment: &Environment,
-    _needed: Option<KeyId>,
+    environment: &Environment,
+    vault: &Path,
+    needed: Option<KeyId>,
 ) -> Result<Found, VaultError> {
-    Ok(Found::None(
-        "the Secret Service is not yet asked".to_owned(),
-    ))
+    let items = match Items::connect(environment).await {
+        Ok(items) => items,
+        Err(error) => return Ok(Found::None(error.to_string())),
+    };
+    if let Some(found) = kept(&items, needed).await? {
+        return Ok(found);
+    }
+    if let Some(needed) = needed {
+        return Ok(Found::None(format!(
+            "the Secret Service has no key {needed}, which the vault needs"
+        )));
+    }
+    // Of several processes, one makes it.
+    let _lock = super::blocking({
+        let vault = vault.to_owned();
+        move || super::file::lock(&vault)
+    })
+    .await?;
+    match kept(&items, None).await? {
+        Some(found) => Ok(found),
+        None => Ok(Found::Key(keep(&items).await?, Origin::SecretService)),
+    }
+}
+
+/// Has the Secret Service keep a new key.
+pub(crate) async fn keep_new(environment: &Environment) -> Result<Key, VaultError> {
+    keep(&Items::connect(environment).await?).await
+}
+
+async fn keep(items: &Items) -> Result<Key, VaultError> {
+    let key = Key::generate()?;
+    let id = key.id().to_string();
+    let attributes = Attributes::from([KIND, (ID, id.as_str())]);
+    let label = "mcpmux: key of the token vault";
+    items
+        .keep(label, &attributes, key.to_text().expose())
+        .await?;
+    Ok(key)
+}
+
+/// The key that the Secret Service keeps already; of several, always the same.
+async fn kept(items: &Items, needed: Option<KeyId>) -> Result<Option<Found>, VaultError> {
+    let needed = needed.map(|id| id.to_string());
+    let mut attributes = Attributes::from([KIND]);
+    attributes.extend(needed.as_deref().map(|id| (ID, id)));
+    let mut found = items.find(&attributes).await?;
+    found.sort_by(|one, other| one.attributes.get(ID).cmp(&other.attributes.get(ID)));
+    let Some(item) = found.into_iter().next() else {
+        return Ok(None);
+    };
+    let origin = Origin::SecretService;
+    match text(item.secret) {
+        Some(text) => parse(&text, origin).map(Some),
+        None => Err(bad(&origin, "it cannot be read as text")),
+    }
 }
 
 fn parse(text: &Secret, origin: Origin) -> Result<Found, VaultError> {

@@ -68,15 +68,15 @@ impl Home {
     }
 }
 
-fn name(name: &str) -> BackendName {
+pub(super) fn name(name: &str) -> BackendName {
     BackendName::new(name).unwrap()
 }
 
-fn secret(text: &str) -> Secret {
+pub(super) fn secret(text: &str) -> Secret {
     Secret::new(text.to_owned())
 }
 
-fn kind(kind: StoreKind) -> TokenStore {
+pub(super) fn kind(kind: StoreKind) -> TokenStore {
     TokenStore {
         kind,
         ..TokenStore::default()

@@ -44,11 +44,23 @@ pub(super) struct Turns {
 #[derive(Debug, Clone)]
 pub(super) struct Shared {
     /// The directory.
-    pub(super) folder: PathBuf,
+    folder: PathBuf,
     /// Where that must be.
-    pub(super) medium: Medium,
+    medium: Medium,
     /// What their names begin with.
-    pub(super) prefix: String,
+    prefix: String,
+}
+
+impl Shared {
+    /// Locks in `folder`, which must be where `medium` says, with names that
+    /// begin with `prefix`.
+    pub(super) fn new(folder: PathBuf, medium: Medium, prefix: &str) -> Self {
+        Self {
+            folder,
+            medium,
+            prefix: prefix.to_owned(),
+        }
+    }
 }
 
 /// A turn, until this is dropped.
