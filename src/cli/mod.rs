@@ -75,7 +75,6 @@ enum Verb {
     Serve(serve::Args),
     /// List what all backends offer
     List(list::Args),
-    /// See how the backends' logins stand, log in and out
     Auth(auth::Args),
     /// Check the configuration, or print its JSON Schema
     Check(check::CheckArgs),

@@ -25,7 +25,14 @@ fn help_shows_examples_for_every_verb() {
     let desk = Desk::new("");
     let output = desk.run(&["--help"]);
     exits(&output, 0);
-    for verb in ["serve", "list", "check", "demo-server", "completions"] {
+    for verb in [
+        "serve",
+        "list",
+        "auth",
+        "check",
+        "demo-server",
+        "completions",
+    ] {
         assert!(out(&output).contains(verb), "{verb} is missing");
         let help = desk.run(&[verb, "--help"]);
         exits(&help, 0);
@@ -34,6 +41,13 @@ fn help_shows_examples_for_every_verb() {
             "{verb} has no example"
         );
         assert!(out(&help).contains("Example"), "{verb} has no example");
+    }
+    for verb in ["status", "login", "logout"] {
+        let help = desk.run(&["auth", verb, "--help"]);
+        exits(&help, 0);
+        let example = format!("Examples:\n  mcpmux auth {verb}");
+        assert!(out(&help).contains(&example), "auth {verb} has no example");
+        assert!(out(&help).contains("Exit status:"), "auth {verb}");
     }
 }
 

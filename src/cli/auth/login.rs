@@ -45,7 +45,8 @@ const MARGIN: Duration = Duration::from_secs(60);
 /// mcpmux uses the login at once; it goes on if this command is left.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The page is printed on stdout, on a line of its own; everything else is for you, on stderr.
+On stdout stand the page, on a line of its own, and in the end `NAME: logged in`; the rest is
+said on stderr.
 
 Exit status: 0 if it is logged in, 1 if not, 69 if the running mcpmux does not answer, 77 if
 it is another user's, 78 if the configuration is wrong.

@@ -31,11 +31,8 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Show how the backends' logins stand
     Status(status::Args),
-    /// Log in to a backend that asks for consent (OAuth)
     Login(login::Args),
-    /// Forget a backend's tokens, and have them revoked where that can be
     Logout(logout::Args),
 }
 

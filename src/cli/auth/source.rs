@@ -282,6 +282,8 @@ pub(super) fn with_login<'a>(
         "bearer" => "its token stands in the configuration",
         "header" => "its header stands in the configuration",
         "command" => "a command prints its token",
+        // A value of it could not be had.
+        "unknown" => "its configuration is incomplete",
         other => other,
     };
     Err(Failure::Login(format!(
