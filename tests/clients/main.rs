@@ -4,6 +4,7 @@
 // A test that cannot go on ends with what it expected.
 #![allow(clippy::expect_used)]
 
+mod callback;
 mod cancellation;
 mod headers;
 mod limits;
