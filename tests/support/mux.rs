@@ -227,6 +227,15 @@ impl Mux {
     /// Waits for a line of the log that holds `text`.
     #[track_caller]
     pub fn logged(&self, text: &str) -> String {
+        self.find(&format!("say {text:?}"), |lines| {
+            lines.iter().find(|line| line.contains(text)).cloned()
+        })
+    }
+
+    /// Waits until `look` finds what it looks for in the lines of the log; `what`
+    /// is what the log must do.
+    #[track_caller]
+    pub fn find<T>(&self, what: &str, look: impl Fn(&[String]) -> Option<T>) -> T {
         let end = Instant::now() + PATIENCE;
         let mut lines = self
             .log
@@ -234,13 +243,13 @@ impl Mux {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         loop {
-            if let Some(line) = lines.0.iter().find(|line| line.contains(text)) {
-                return line.clone();
+            if let Some(found) = look(&lines.0) {
+                return found;
             }
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() || lines.1 {
                 drop(lines);
-                panic!("the log does not say {text:?}");
+                panic!("the log does not {what}");
             }
             lines = self.log.changed.wait_timeout(lines, left).unwrap().0;
         }
