@@ -23,7 +23,7 @@ bash = $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mcpmux
 zsh = $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_mcpmux
 fish = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/mcpmux.fish
 
-SCRIPTS := .ci/run systemd/verify tests/prepare tests/conformance/install tests/systemd/machine tests/real/install
+SCRIPTS := .ci/run systemd/verify tests/prepare tests/conformance/install tests/oauth/install tests/systemd/machine tests/real/install
 
 .PHONY: help run build test lint audit bench install uninstall
 
