@@ -43,7 +43,7 @@ fn main() -> ExitCode {
 /// The trials of a suite, each with its place in its lane.
 fn trials_of(suite: Suite) -> Vec<(usize, Trial)> {
     let mut trials = Vec::new();
-    for (revision, scenarios) in suite.scenarios() {
+    for (revision, scenarios) in suite.scenarios("--server") {
         let scenarios = Arc::new(scenarios);
         let lane = |way| Arc::new(Lane::new(suite, &revision, &scenarios, way));
         let direct = lane(Way::Direct);

@@ -58,7 +58,8 @@ pub(crate) fn file(path: &str) -> PathBuf {
 }
 
 impl Suite {
-    fn command(self) -> Command {
+    /// The suite's program, which is ended when it takes too long.
+    pub(crate) fn command(self) -> Command {
         let mut command = Command::new("timeout");
         command
             .arg(LIMIT_SECONDS)
@@ -71,9 +72,10 @@ impl Suite {
         command
     }
 
-    /// Its server scenarios by revision, each in the order of the suite.
-    pub(crate) fn scenarios(self) -> BTreeMap<String, Vec<Scenario>> {
-        let output = self.command().args(["list", "--server"]).output().unwrap();
+    /// Its scenarios for this side, `--server` or `--client`, by revision, each in
+    /// the order of the suite.
+    pub(crate) fn scenarios(self, side: &str) -> BTreeMap<String, Vec<Scenario>> {
+        let output = self.command().args(["list", side]).output().unwrap();
         let list = String::from_utf8(output.stdout).unwrap();
         let mut scenarios = BTreeMap::<_, Vec<_>>::new();
         for line in list.lines() {
