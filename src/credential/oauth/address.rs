@@ -127,13 +127,12 @@ impl Policy {
         if !url.username().is_empty() || url.password().is_some() {
             return refuse("its address holds a user name or password");
         }
-        match (near, &self.own) {
-            (None, _) => Ok(()),
-            (Some(near), Own::Known(own)) => allow(near, *own, ip),
+        let nearest = match &self.own {
+            Own::Known(own) => *own,
             // Only what stands in a URL makes an endpoint a loopback one.
-            (Some(Reach::Private), Own::Named(..)) => Ok(()),
-            (Some(near), Own::Named(..)) => allow(near, Reach::Private, ip),
-        }
+            Own::Named(..) => Reach::Private,
+        };
+        near.map_or(Ok(()), |near| allow(near, nearest, ip))
     }
 
     /// Whether a connection to `ip` may be made.
@@ -274,17 +273,21 @@ fn reach_v4(ip: Ipv4Addr) -> Reach {
     match ip.octets() {
         [127, ..] => Reach::Loopback,
         // Metadata services: of Alibaba, in the shared space, and of Azure.
-        [100, 100, 100, 200] | [168, 63, 129, 16] => Reach::Never,
-        [10, ..] | [192, 168, ..] => Reach::Private,
-        [172, b, ..] if b & 0xf0 == 16 => Reach::Private,
-        // Shared address space: carriers, and networks laid over others.
-        [100, b, ..] if b & 0xc0 == 64 => Reach::Private,
-        // For benchmarks, and what some tunnels give every name.
-        [198, 18 | 19, ..] => Reach::Private,
+        [100, 100, 100, 200] | [168, 63, 129, 16]
         // This network, link-local, protocol assignments, documentation, the
         // former 6to4 relays, and from multicast on.
-        [0 | 224.., ..] | [169, 254, ..] | [192, 0, 0 | 2, _] => Reach::Never,
-        [192, 88, 99, _] | [198, 51, 100, _] | [203, 0, 113, _] => Reach::Never,
+        | [0 | 224.., ..]
+        | [169, 254, ..]
+        | [192, 0, 0 | 2, _]
+        | [192, 88, 99, _]
+        | [198, 51, 100, _]
+        | [203, 0, 113, _] => Reach::Never,
+        // RFC 1918; shared space (100.64/10), of carriers and of networks laid
+        // over others; for benchmarks (198.18/15), what some tunnels give every
+        // name.
+        [10, ..] | [172, 16..=31, ..] | [192, 168, ..] | [100, 64..=127, ..] | [198, 18 | 19, ..] => {
+            Reach::Private
+        }
         _ => Reach::Public,
     }
 }
@@ -309,7 +312,7 @@ fn reach_v6(ip: Ipv6Addr) -> Reach {
         [0x0064, 0xff9b, 1, ..] => Reach::Private,
         [first, ..] if first & 0xffc0 == 0xfec0 || first & 0xfe00 == 0xfc00 => Reach::Private,
         // Teredo, documentation.
-        [0x2001, 0, ..] | [0x2001, 0x0db8, ..] => Reach::Never,
+        [0x2001, 0 | 0x0db8, ..] => Reach::Never,
         [0x3fff, second, ..] if second & 0xf000 == 0 => Reach::Never,
         // Global unicast; all else is unspecified, link-local, multicast or unassigned.
         [first, ..] if first & 0xe000 == 0x2000 => Reach::Public,

@@ -193,6 +193,7 @@ enum Pair {
     Rsa(RsaKeyPair, &'static dyn RsaEncoding),
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // The crate's signature.
 fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>, Error> {
     let der = key.as_bytes();
     let pair = match algorithm {
@@ -213,6 +214,7 @@ fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>
 }
 
 /// Nothing is verified here.
+#[allow(clippy::trivially_copy_pass_by_ref)]
 fn verifier(_: &Algorithm, _: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
     Err(ErrorKind::InvalidAlgorithm.into())
 }

@@ -19,7 +19,7 @@ pub(in crate::credential) struct Challenge {
     /// What is wrong with the request: `invalid_token`, `insufficient_scope` and
     /// the like.
     pub(in crate::credential) error: Option<String>,
-    /// The same in the server's words: show it through [`Self::said`].
+    /// The same in the server's words: show it through [`one_line`].
     pub(in crate::credential) error_description: Option<String>,
 }
 

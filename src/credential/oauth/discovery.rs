@@ -1,7 +1,7 @@
 //! Finds who gives out the tokens of a backend (the specification's
 //! "Authorization Server Discovery"): from the challenge of its 401, or from the
 //! well-known places, the metadata of the protected resource (RFC 9728), and
-//! from its issuers the metadata of an authorization server (RFC 8414, OpenID
+//! from its issuers the metadata of an authorization server (RFC 8414, `OpenID`
 //! Connect Discovery 1.0). A backend without the former is taken for one of
 //! 2025-03-26, whose own origin is the authorization server.
 //!
@@ -19,6 +19,7 @@ use super::{
     challenge::{Challenge, one_line},
     metadata::{DocumentError, ProtectedResource, ServerMetadata},
     web::{Web, shown},
+    well_known::{self, covers},
 };
 
 /// How long the whole of it may take.
@@ -26,10 +27,6 @@ const TIME: Duration = Duration::from_secs(90);
 
 /// The most authorization servers that are asked.
 const MAX_SERVERS: usize = 4;
-
-const RESOURCE: &str = "oauth-protected-resource";
-const OAUTH: &str = "oauth-authorization-server";
-const OPENID: &str = "openid-configuration";
 
 /// What is to be found.
 #[derive(Debug, Clone, Copy)]
@@ -172,7 +169,7 @@ impl Discovery<'_> {
             }
         }
         let named = places.len();
-        places.extend(resource_places(endpoint));
+        places.extend(well_known::of_resource(endpoint));
         places.dedup();
         for (place, url) in places.iter().enumerate() {
             let read = self.read(url, ProtectedResource::parse).await;
@@ -232,7 +229,7 @@ impl Discovery<'_> {
     async fn origin(&self) -> Result<ServerMetadata, DiscoveryError> {
         let mut tried = Tried::default();
         // With a slash, which may be missing: nobody wrote it down.
-        let issuer = at(self.wanted.endpoint, "/");
+        let issuer = well_known::at(self.wanted.endpoint, "/");
         let issuer = issuer.as_str();
         if let Some(server) = self.server(issuer, &mut tried).await {
             return Ok(server);
@@ -251,7 +248,7 @@ impl Discovery<'_> {
 
     /// The metadata of `issuer`, from the first place that has it.
     async fn server(&self, issuer: &str, tried: &mut Tried) -> Option<ServerMetadata> {
-        let places = match server_places(issuer) {
+        let places = match well_known::of_issuer(issuer) {
             Ok(places) => places,
             Err(why) => {
                 let issuer = one_line(issuer);
@@ -351,70 +348,6 @@ impl fmt::Display for Tried {
         }
         Ok(())
     }
-}
-
-/// The well-known places of a resource's metadata: with its path, then at the
-/// root.
-fn resource_places(endpoint: &Url) -> Vec<Url> {
-    let path = endpoint.path().trim_end_matches('/');
-    let mut places = vec![at(endpoint, &format!("/.well-known/{RESOURCE}{path}"))];
-    if let Some(first) = places.first_mut() {
-        // RFC 9728 section 3.1: with its query.
-        first.set_query(endpoint.query());
-    }
-    places.push(at(endpoint, &format!("/.well-known/{RESOURCE}")));
-    places
-}
-
-/// The well-known places of an issuer's metadata, in the specification's order.
-/// Error: it is no issuer; reads on after it.
-fn server_places(issuer: &str) -> Result<Vec<Url>, &'static str> {
-    let url: Url = issuer.parse().map_err(|_| "is no absolute URL")?;
-    if url.cannot_be_a_base() {
-        return Err("is no https:// URL");
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err("has a query or fragment, which no issuer has");
-    }
-    let path = url.path().trim_end_matches('/');
-    let mut places = vec![
-        at(&url, &format!("/.well-known/{OAUTH}{path}")),
-        at(&url, &format!("/.well-known/{OPENID}{path}")),
-    ];
-    if !path.is_empty() {
-        places.push(at(&url, &format!("{path}/.well-known/{OPENID}")));
-    }
-    Ok(places)
-}
-
-/// `base` with another path and nothing after it.
-fn at(base: &Url, path: &str) -> Url {
-    let mut url = base.clone();
-    url.set_path(path);
-    url.set_query(None);
-    url.set_fragment(None);
-    url
-}
-
-/// Whether a token for `resource` is one for `endpoint`: of its origin, and its
-/// path or one above it. RFC 9728 section 3.3 wants the same string; servers
-/// publish their root, and clients of every kind take it. Error: why not; reads
-/// on after the resource.
-fn covers(resource: &str, endpoint: &Url) -> Result<(), String> {
-    let Ok(url) = resource.parse::<Url>() else {
-        return Err("is no URL".to_owned());
-    };
-    if url.fragment().is_some() {
-        return Err("has a fragment, which no resource has".to_owned());
-    }
-    let below = |url: &Url| format!("{}/", url.path().trim_end_matches('/'));
-    let same = url.origin() == endpoint.origin()
-        && below(endpoint).starts_with(&below(&url))
-        && (url.query().is_none() || url.query() == endpoint.query());
-    if same {
-        return Ok(());
-    }
-    Err(format!("is not {} or above it", shown(endpoint)))
 }
 
 #[cfg(test)]

@@ -46,6 +46,14 @@ pub(super) enum Answer {
     Silent,
 }
 
+impl Answer {
+    /// This document, where `BASE` is the server's address.
+    pub(super) fn filled(document: &Value, base: &str) -> Self {
+        let text = document.to_string().replace("BASE", base);
+        Self::Json(200, serde_json::from_str(&text).expect("JSON"))
+    }
+}
+
 /// The server.
 #[derive(Debug)]
 pub(super) struct Server {
@@ -106,15 +114,14 @@ impl Server {
     /// A server that has these documents, by path and query, and nothing else.
     /// In what they hold, `BASE` is its address.
     pub(super) async fn with(documents: &[(&str, Value)]) -> Self {
-        let documents: Vec<(String, String)> = documents
+        let documents: Vec<(String, Value)> = documents
             .iter()
-            .map(|(path, document)| (format!("GET {path}"), document.to_string()))
+            .map(|(path, document)| (format!("GET {path}"), document.clone()))
             .collect();
         Self::start(move |base, asked| {
             let found = documents.iter().find(|(line, _)| *line == asked.line);
             found.map_or(Answer::Page(404), |(_, document)| {
-                let document = document.replace("BASE", base);
-                Answer::Json(200, serde_json::from_str(&document).expect("JSON"))
+                Answer::filled(document, base)
             })
         })
         .await

@@ -1,6 +1,6 @@
 //! The two documents that say how to get a token: the metadata of a protected
 //! resource (RFC 9728 section 2) and of an authorization server (RFC 8414
-//! section 2, OpenID Connect Discovery 1.0 section 3).
+//! section 2, `OpenID` Connect Discovery 1.0 section 3).
 //!
 //! Read leniently: unknown members are passed over, an optional member of a
 //! wrong type is taken as absent, a needed one is an error. Strings that others

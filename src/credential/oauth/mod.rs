@@ -46,6 +46,7 @@ mod steps;
 mod tokens;
 mod trouble;
 mod web;
+mod well_known;
 
 pub use callback::{CALLBACK_PATH, callback_query};
 pub(crate) use login::Login;

@@ -3,7 +3,7 @@
 
 use super::{challenge::Challenge, discovery::Discovered};
 
-/// What asks for a refresh token (OpenID Connect Core section 11).
+/// What asks for a refresh token (`OpenID` Connect Core section 11).
 pub(in crate::credential) const OFFLINE_ACCESS: &str = "offline_access";
 
 /// The most scopes that are asked for.

@@ -31,18 +31,22 @@ fn web(server: &Server) -> Web {
     Web::new(&server.url("/mcp")).expect("a client")
 }
 
+fn wanted(endpoint: &Url) -> Wanted<'_> {
+    Wanted {
+        endpoint,
+        challenge: None,
+        prefer: None,
+        allow_issuer_mismatch: false,
+        any_resource: false,
+    }
+}
+
 async fn find(
     server: &Server,
     adjust: impl FnOnce(&mut Wanted<'_>),
 ) -> Result<Discovered, DiscoveryError> {
     let endpoint = server.url("/mcp");
-    let mut wanted = Wanted {
-        endpoint: &endpoint,
-        challenge: None,
-        prefer: None,
-        allow_issuer_mismatch: false,
-        any_resource: false,
-    };
+    let mut wanted = wanted(&endpoint);
     adjust(&mut wanted);
     discover(&web(server), wanted).await
 }
@@ -55,17 +59,25 @@ async fn find_from(server: &Server, place: &str) -> Result<Discovered, Discovery
     };
     let endpoint = server.url("/mcp");
     let wanted = Wanted {
-        endpoint: &endpoint,
         challenge: Some(&challenge),
-        prefer: None,
-        allow_issuer_mismatch: false,
-        any_resource: false,
+        ..wanted(&endpoint)
     };
     discover(&web(server), wanted).await
 }
 
 async fn failure(server: &Server) -> DiscoveryError {
     find(server, |_| {}).await.expect_err("nothing to be found")
+}
+
+/// Whether it may be found later without anyone's doing.
+fn is_transient(error: &DiscoveryError) -> bool {
+    match error {
+        DiscoveryError::Slow => true,
+        DiscoveryError::Resource(tried) | DiscoveryError::Servers(tried) => {
+            tried.any(Outcome::Unread)
+        }
+        DiscoveryError::Mismatch { .. } => false,
+    }
 }
 
 fn lines(paths: &[&str]) -> Vec<String> {
@@ -170,17 +182,15 @@ async fn a_backend_without_any_metadata_has_the_default_endpoints() {
 async fn what_cannot_be_read_now_is_no_reason_to_ask_somebody_else() {
     for status in [500, 503, 429] {
         // The metadata of the resource is gone; the origin would be happy to help.
-        let backend = Server::start(move |base, asked| match asked.line.contains("resource") {
-            true => Answer::Page(status),
-            false => Answer::Json(
-                200,
-                serde_json::from_str(&server("BASE").to_string().replace("BASE", base))
-                    .expect("JSON"),
-            ),
+        let backend = Server::start(move |base, asked| {
+            if asked.line.contains("resource") {
+                return Answer::Page(status);
+            }
+            Answer::filled(&server("BASE"), base)
         })
         .await;
         let error = failure(&backend).await;
-        assert!(matches!(error, DiscoveryError::Resource(_)));
+        assert!(matches!(error, DiscoveryError::Resource(_)) && is_transient(&error));
         let text = error.to_string();
         assert!(
             text.contains(&format!("{}{PRM_MCP} answers {status}", backend.base)),
@@ -194,10 +204,7 @@ async fn what_cannot_be_read_now_is_no_reason_to_ask_somebody_else() {
             "GET /.well-known/openid-configuration" => server("BASE"),
             _ => return Answer::Page(502),
         };
-        Answer::Json(
-            200,
-            serde_json::from_str(&document.to_string().replace("BASE", base)).expect("JSON"),
-        )
+        Answer::filled(&document, base)
     })
     .await;
     find(&backend, |_| {}).await.expect("a server");
@@ -209,6 +216,7 @@ async fn metadata_that_was_promised_and_is_not_there_is_an_error() {
     let error = find_from(&backend, "BASE/promised")
         .await
         .expect_err("none");
+    assert!(!is_transient(&error));
     let text = error.to_string();
     assert!(text.contains("/promised answers 404 Not Found"), "{text}");
     // But the well-known place is as good.
@@ -277,6 +285,7 @@ async fn metadata_with_another_issuer_is_not_used_unless_that_is_allowed() {
         let documents = [(PRM_MCP, resource(&[named])), (place.as_str(), metadata)];
         let backend = Server::with(&documents).await;
         let error = failure(&backend).await;
+        assert!(!is_transient(&error));
         let text = error.to_string();
         let called = called.replace("BASE", &backend.base);
         assert!(
@@ -347,11 +356,8 @@ async fn a_server_that_is_known_is_preferred_as_long_as_it_is_named() {
         let known = format!("{}/{known}", backend.base);
         let endpoint = backend.url("/mcp");
         let wanted = Wanted {
-            endpoint: &endpoint,
-            challenge: None,
             prefer: Some(&known),
-            allow_issuer_mismatch: false,
-            any_resource: false,
+            ..wanted(&endpoint)
         };
         let found = discover(&web(&backend), wanted).await.expect("a server");
         assert_eq!(found.issuer, format!("{}/{expected}", backend.base));
@@ -367,22 +373,17 @@ async fn a_known_server_that_is_away_for_a_while_is_not_replaced() {
             line if line.contains("two") => return Answer::Page(503),
             _ => return Answer::Page(404),
         };
-        Answer::Json(
-            200,
-            serde_json::from_str(&document.to_string().replace("BASE", base)).expect("JSON"),
-        )
+        Answer::filled(&document, base)
     })
     .await;
     let known = format!("{}/two", backend.base);
     let endpoint = backend.url("/mcp");
     let wanted = Wanted {
-        endpoint: &endpoint,
-        challenge: None,
         prefer: Some(&known),
-        allow_issuer_mismatch: false,
-        any_resource: false,
+        ..wanted(&endpoint)
     };
     let error = discover(&web(&backend), wanted).await.expect_err("away");
+    assert!(is_transient(&error));
     find(&backend, |_| {}).await.expect("the first");
 }
 
@@ -392,6 +393,7 @@ async fn an_endpoint_that_runs_scripts_is_refused_by_name() {
     metadata["authorization_endpoint"] = json!("javascript:alert(1)");
     let documents = [(PRM_MCP, resource(&["BASE"])), (AS, metadata)];
     let error = failure(&Server::with(&documents).await).await;
+    assert!(!is_transient(&error));
     assert!(
         error.to_string().contains("`authorization_endpoint`"),
         "{error}"
@@ -402,13 +404,7 @@ async fn an_endpoint_that_runs_scripts_is_refused_by_name() {
 async fn a_backend_in_clear_on_the_network_is_not_guessed_about() {
     let endpoint: Url = "http://10.255.255.1/mcp".parse().expect("a URL");
     let web = Web::new(&endpoint).expect("a client");
-    let wanted = Wanted {
-        endpoint: &endpoint,
-        challenge: None,
-        prefer: None,
-        allow_issuer_mismatch: false,
-        any_resource: false,
-    };
+    let wanted = wanted(&endpoint);
     let error = discover(&web, wanted)
         .await
         .expect_err("refused")
