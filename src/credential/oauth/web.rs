@@ -16,6 +16,7 @@ use hyper_util::{
     client::legacy::{self, connect::Connect},
     rt::{TokioExecutor, TokioTimer},
 };
+use rustls::ClientConfig;
 use url::{Position, Url};
 
 use super::address::{Guard, Policy, Refusal};
@@ -98,12 +99,9 @@ impl WebErrorKind {
 
 impl Web {
     /// A client for what `endpoint`, the configured one of a backend, leads to.
-    /// Error: the system's root certificates or its proxy cannot be used.
+    /// Error: the system's proxy cannot be used.
     pub(in crate::credential) fn new(endpoint: &Url) -> Result<Self, String> {
-        if endpoint.scheme() == "https" {
-            let _ = tls()?;
-            let _ = Proxy::of(&uri(endpoint)?)?;
-        }
+        Proxy::of(&uri(endpoint)?)?;
         Ok(Self::with_policy(Policy::new(endpoint)))
     }
 
@@ -240,17 +238,24 @@ impl Web {
         let guarded = || connector_with(Guard(self.policy.clone()));
         let response = match proxy {
             Some(proxy) => {
-                let tls = tls().map_err(WebErrorKind::Unusable)?;
-                ask(HttpsConnector::from((proxy.tunnel(), tls)), request).await
+                ask(
+                    HttpsConnector::from((proxy.tunnel(), roots().await?)),
+                    request,
+                )
+                .await
             }
-            None if secure => {
-                let tls = tls().map_err(WebErrorKind::Unusable)?;
-                ask(HttpsConnector::from((guarded(), tls)), request).await
-            }
+            None if secure => ask(HttpsConnector::from((guarded(), roots().await?)), request).await,
             None => ask(guarded(), request).await,
         };
         read(response?, self.limits.body).await
     }
+}
+
+/// TLS with the system's roots, which are read from disk when first needed.
+async fn roots() -> Result<Arc<ClientConfig>, WebErrorKind> {
+    let read = tokio::task::spawn_blocking(tls).await;
+    read.unwrap_or_else(|_| Err("reading the system's root certificates failed".to_owned()))
+        .map_err(WebErrorKind::Unusable)
 }
 
 /// Asks over a connection of its own.
