@@ -326,7 +326,7 @@ backends:
         ]
     );
     assert!(
-        matches!(&config.backends[1].transport, Ok(Transport::Http(http)) if matches!(http.auth, Auth::OAuth))
+        matches!(&config.backends[1].transport, Ok(Transport::Http(http)) if matches!(http.auth, Auth::OAuth(_)))
     );
 }
 
