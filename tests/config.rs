@@ -319,8 +319,6 @@ backends:
     assert_eq!(
         config.warnings,
         [
-            "`backends[].auth.callback_port` is not yet in effect",
-            "`backends[].auth.type: oauth` is not yet in effect",
             "`backends[].limits` is not yet in effect",
             "`backends[].start` is not yet in effect",
         ]

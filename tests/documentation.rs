@@ -46,6 +46,9 @@ fn every_example_works_when_uncommented_and_every_key_stands_in_one() {
             "search",
             "internal",
             "linear",
+            "slack",
+            "wiki",
+            "reports",
             "everything"
         ]
     );
@@ -82,7 +85,7 @@ fn each_example_works_when_it_alone_is_uncommented() {
         }
         at += block.len();
     }
-    assert_eq!(tried, 11);
+    assert_eq!(tried, 14);
 }
 
 /// `MCPMUX_UPDATE=1 cargo test --test documentation` writes the table anew.

@@ -18,7 +18,7 @@ pub(super) async fn renewed(
         matches!(standing, Standing::LoggedIn(_)) && Some(*standing) != before
     };
     if standing.wait_for(news).await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -34,6 +34,7 @@ mod listening;
 mod login;
 mod mailbox;
 mod offers;
+mod pause;
 mod state;
 #[cfg(test)]
 mod stub;

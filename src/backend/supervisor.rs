@@ -13,15 +13,12 @@ use tracing::{debug, info, warn};
 
 use super::{
     Backend, BackendError, Connection, Down, Ear, Inventory, Link, Lists, State, Unasked, Way,
-    handshake, http, inventory, listening, login,
+    handshake, http, inventory, listening, login, pause,
 };
 use crate::{
     config::{ConnectRetry, EraSetting},
     protocol::Era,
 };
-
-/// The pause after the first failed attempt; doubled with each further one.
-const FIRST_DELAY: Duration = Duration::from_secs(1);
 
 /// A connection that held this long was a good one: the pauses begin anew.
 const PROVEN: Duration = Duration::from_secs(10);
@@ -31,15 +28,6 @@ const COALESCE: Duration = Duration::from_millis(50);
 
 /// Messages outside of any exchange that may wait for the supervisor.
 const UNASKED: usize = 64;
-
-/// The pause before attempt number `failures + 1`: exponential, with jitter, so
-/// that backends that went down together do not come back together.
-fn delay(failures: u32, max: Duration) -> Duration {
-    let full = FIRST_DELAY
-        .saturating_mul(1 << failures.saturating_sub(1).min(20))
-        .min(max);
-    full.mul_f64(0.5 + fastrand::f64() / 2.0)
-}
 
 /// Who is told what becomes of a backend.
 pub(crate) trait Observer {
@@ -73,17 +61,8 @@ impl Backend {
         stop: CancellationToken,
         observer: &impl Observer,
     ) {
-        let way = match &*self.way {
-            Ok(way) => way,
-            Err(reason) => {
-                warn!(backend = self.name(), "unavailable: {reason}");
-                let down = Down {
-                    reason: reason.as_str().into(),
-                    since: Instant::now(),
-                    next: None,
-                };
-                return self.set(State::Down(down), observer);
-            }
+        let Some(way) = self.possible_way(observer) else {
+            return;
         };
         let login = self.login();
         let mut standing = login.as_ref().map(|login| login.watch());
@@ -101,21 +80,18 @@ impl Backend {
             if let Ok(Err(error)) = &attempt
                 && error.needs_login()
             {
-                down_since.get_or_insert_with(Instant::now);
-                let since = down_since.unwrap_or(begun);
                 let reason = error.to_string().into();
+                let since = *down_since.get_or_insert(begun);
                 let next = None;
-                self.set(
-                    State::AwaitingLogin(Down {
-                        reason,
-                        since,
-                        next,
-                    }),
-                    observer,
-                );
+                let down = Down {
+                    reason,
+                    since,
+                    next,
+                };
+                self.set(State::AwaitingLogin(down), observer);
                 tokio::select! {
                     () = stop.cancelled() => return,
-                    () = self.retry.notified() => info!(backend = self.name(), "tried again on request"),
+                    () = self.tried_again() => {}
                     () = login::renewed(&mut standing, before) => {}
                 }
                 self.set(State::Starting, observer);
@@ -158,7 +134,7 @@ impl Backend {
             let since = *down_since.get_or_insert_with(Instant::now);
             let next = retry
                 .enabled
-                .then(|| Instant::now() + delay(failures, retry.max_delay));
+                .then(|| Instant::now() + pause::before(failures, retry.max_delay));
             let down = Down {
                 reason,
                 since,
@@ -171,7 +147,7 @@ impl Backend {
             }
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.retry.notified() => info!(backend = self.name(), "tried again on request"),
+                () = self.tried_again() => {}
                 () = wait_until(next) => {}
             }
             let now = Down {
@@ -180,6 +156,28 @@ impl Backend {
             };
             self.state.send_replace(State::Down(now));
         }
+    }
+
+    /// The way to it; none before the configuration changes, which is said.
+    fn possible_way(&self, observer: &impl Observer) -> Option<&Way> {
+        let reason = match &*self.way {
+            Ok(way) => return Some(way),
+            Err(reason) => reason,
+        };
+        warn!(backend = self.name(), "unavailable: {reason}");
+        let down = Down {
+            reason: reason.as_str().into(),
+            since: Instant::now(),
+            next: None,
+        };
+        self.set(State::Down(down), observer);
+        None
+    }
+
+    /// Waits until somebody asks for another attempt.
+    async fn tried_again(&self) {
+        self.retry.notified().await;
+        info!(backend = self.name(), "tried again on request");
     }
 
     fn set(&self, state: State, observer: &impl Observer) {
@@ -395,20 +393,5 @@ async fn wait_until(next: Option<Instant>) {
     match next {
         Some(next) => sleep_until(next).await,
         None => std::future::pending().await,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_with_jitter_up_to_the_longest() {
-        let max = Duration::from_secs(60);
-        for failures in 1..100 {
-            let full = Duration::from_secs(1 << (failures - 1).min(10)).min(max);
-            let pause = delay(failures, max);
-            assert!(pause >= full / 2 && pause <= full, "{failures}: {pause:?}");
-        }
     }
 }

@@ -77,7 +77,7 @@ pub fn start(served: Served) -> Control {
                 let _ = spawn_blocking(move || drop(bound)).await;
             }
             Err(error @ SocketError::Served(_)) => {
-                warn!("no control socket: {error}; `mcpmux auth` speaks to that one")
+                warn!("no control socket: {error}; `mcpmux auth` speaks to that one");
             }
             Err(error) => warn!("no control socket: {error}"),
         }

@@ -8,6 +8,7 @@ use super::{
     clock::Clock,
     leg::Sending,
     params,
+    parking::came_back,
     relay::{Relay, Step},
     visits::{Visitor, stripped},
 };
@@ -62,7 +63,7 @@ impl Mux {
         let place = Arc::clone(&self.places)
             .try_acquire_owned()
             .map_err(|_| refused(RpcError::new(UNAVAILABLE, "too many calls in flight")))?;
-        let came_back = caller.era() == Era::Modern && self.parking.came_back(&request);
+        let came_back = caller.era() == Era::Modern && came_back(&request);
         let params = params::of(&request).map_err(refused)?;
         let token = params::token(&params).map_err(refused)?;
         if caller.era() == Era::Modern

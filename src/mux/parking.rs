@@ -145,15 +145,6 @@ impl Parking {
         Ok(Some(place.relay))
     }
 
-    /// Whether `request` comes back with a handle that was given out here.
-    pub(super) fn came_back(&self, request: &Message) -> bool {
-        let state = || {
-            let params = RawObject::parse(request.payload()?).ok()?;
-            Some(is_handle(&params.get_str("requestState").ok()??))
-        };
-        state().unwrap_or_default()
-    }
-
     /// The `input_required` that puts `question` to a client, under `key`; with
     /// the answer its `request`, of id `id`, is made again.
     pub(super) fn ask_again(
@@ -178,6 +169,15 @@ impl Parking {
         let all = std::mem::take(&mut *lock(&self.table));
         drop(all);
     }
+}
+
+/// Whether `request` comes back with a handle that mcpmux has given out.
+pub(super) fn came_back(request: &Message) -> bool {
+    let state = || {
+        let params = RawObject::parse(request.payload()?).ok()?;
+        Some(is_handle(&params.get_str("requestState").ok()??))
+    };
+    state().unwrap_or_default()
 }
 
 fn lock(table: &Mutex<HashMap<u64, Place>>) -> MutexGuard<'_, HashMap<u64, Place>> {

@@ -10,7 +10,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Mux, params};
+use super::{Mux, params, parking::came_back};
 use crate::{
     backend::{Backend, Introduction, logs_in},
     protocol::{
@@ -69,9 +69,10 @@ impl Mux {
                 self.tell_of_end(visitor, &visit, backend);
                 response
             }
-            Era::Modern if able && !self.parking.came_back(&visitor.request) => self
-                .parking
-                .ask_again(&visitor.request, &id, KEY, &question, LIFE),
+            Era::Modern if able && !came_back(&visitor.request) => {
+                self.parking
+                    .ask_again(&visitor.request, &id, KEY, &question, LIFE)
+            }
             Era::Legacy | Era::Modern => {
                 Message::failure(Some(&id), &RpcError::new(UNAVAILABLE, said))
             }

@@ -67,7 +67,7 @@ async fn open_in(
     let has_desktop = SIGNS.iter().any(|sign| variable(sign).is_some());
     // A service that was started before the desktop does not have its variables;
     // the manager does, and gives them to what it starts now.
-    if !has_desktop && !(is_service && manager_has_desktop().await) {
+    if !(has_desktop || is_service && manager_has_desktop().await) {
         return Err(
             "there is no desktop here: none of DISPLAY, WAYLAND_DISPLAY and BROWSER is set"
                 .to_owned(),

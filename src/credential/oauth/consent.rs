@@ -45,7 +45,7 @@ impl Login {
         let scopes = self.scopes(&discovered);
         let redirect = match wish.way {
             LoginWay::Redirect => {
-                if !discovered.fallback && !discovered.server.supports_s256() {
+                if !discovered.server.supports_s256() {
                     // 2026-07-28, security considerations: absent means unsupported.
                     return Err(format!(
                         "{} does not offer PKCE with S256 (code_challenge_methods_supported), \

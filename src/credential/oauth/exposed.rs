@@ -27,6 +27,7 @@ pub(super) mod option {
 
     use crate::Secret;
 
+    #[expect(clippy::ref_option, reason = "serde gives it so")]
     pub(in crate::credential::oauth) fn serialize<S: Serializer>(
         secret: &Option<Secret>,
         serializer: S,

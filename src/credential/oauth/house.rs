@@ -51,11 +51,12 @@ impl House {
 
     /// Where tokens are kept; opened when first needed, which may take a moment.
     pub(super) async fn vault(&self) -> Result<Arc<Vault>, VaultError> {
-        let open = async {
+        // Boxed: few open it, and many wait for it.
+        let open = Box::pin(async {
             let vault = Vault::open(&self.store, &self.environment).await?;
             info!("OAuth tokens are kept in {}", vault.about());
             Ok(Arc::new(vault))
-        };
+        });
         self.vault.get_or_try_init(|| open).await.cloned()
     }
 

@@ -14,6 +14,7 @@ use super::{
     record::Record,
     state::Standing,
     steps::Step,
+    tokens::Tokens,
 };
 use crate::config::{Auth, BackendName, BackendSettings, Config, Environment, Transport};
 
@@ -192,7 +193,7 @@ impl Login {
                 .as_ref()
                 .map(|record| record.server.issuer.clone()),
             scopes: tokens.map_or_else(Vec::new, |tokens| tokens.scopes.clone()),
-            expires: tokens.and_then(|tokens| tokens.expires()),
+            expires: tokens.and_then(Tokens::expires),
             refreshes: refreshes.map(str::to_owned),
             stored: Some(stored),
             trouble: loaded

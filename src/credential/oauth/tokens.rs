@@ -90,7 +90,7 @@ impl Tokens {
         let lifetime = self.lifetime.map(Duration::from_secs)?;
         self.refresh.as_ref()?;
         let early = (lifetime / 10).max(MARGIN * 2);
-        (lifetime >= WORTH_KEEPING).then(|| (lifetime - early).saturating_sub(self.age(now)))
+        (lifetime >= WORTH_KEEPING).then(|| lifetime.saturating_sub(early + self.age(now)))
     }
 
     /// How old it is; a clock that was set back makes it new.
