@@ -17,6 +17,7 @@ mod delivery;
 mod failure;
 mod installation;
 mod journal;
+mod login;
 mod session;
 mod shutdown;
 mod surroundings;
@@ -39,6 +40,7 @@ fn tests() -> Vec<Test> {
         delivery::TESTS,
         failure::TESTS,
         journal::TESTS,
+        login::TESTS,
         shutdown::TESTS,
         surroundings::TESTS,
     ]

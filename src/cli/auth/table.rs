@@ -63,7 +63,7 @@ pub(super) fn table(backends: &[&LoginStatus], now: SystemTime, style: Style) ->
         }
     }
     if let Some(place) = one_place {
-        let _ = writeln!(text, "\nTokens are stored in {}", printable(place));
+        let _ = writeln!(text, "\nstored: {}", printable(place));
     }
     text
 }
@@ -131,7 +131,7 @@ fn beneath(status: &LoginStatus, stored: bool) -> Vec<(String, bool)> {
         lines.push((format!("scopes: {}", status.scopes.join(" ")), false));
     }
     if let Some(place) = status.stored.as_deref().filter(|_| stored) {
-        lines.push((format!("stored in {place}"), false));
+        lines.push((format!("stored: {place}"), false));
     }
     if let Some(trouble) = &status.trouble {
         lines.push((trouble.clone(), true));
@@ -242,7 +242,7 @@ figma    oauth   waits for you
   log in at https://as/device with the code AB-CD
 github   bearer
 
-Tokens are stored in the vault
+stored: the vault
 "
         );
     }
@@ -255,7 +255,7 @@ Tokens are stored in the vault
             text(&[backends.pop().unwrap()], Style::default()),
             "BACKEND  KIND\ngithub   bearer\n"
         );
-        assert!(text(&[linear], Style::default()).contains("\n  stored in the vault\n"));
+        assert!(text(&[linear], Style::default()).contains("\n  stored: the vault\n"));
     }
 
     #[test]

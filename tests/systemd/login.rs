@@ -1,0 +1,285 @@
+//! A login under systemd: what the journal has of it, and who opens what.
+
+use std::{
+    collections::HashMap,
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    process::Stdio,
+    thread,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    Test,
+    client::Client,
+    installation::Setup,
+    session::{Session, eventually},
+};
+
+pub(crate) const TESTS: &[Test] = &[
+    (
+        "a_login_that_is_needed_is_in_the_journal_with_its_id",
+        in_the_journal,
+    ),
+    (
+        "a_login_by_the_control_socket_starts_the_service",
+        by_the_control_socket,
+    ),
+    (
+        "a_browser_for_a_login_is_no_part_of_the_service",
+        the_browser,
+    ),
+];
+
+const SERVICE: &str = "mcpmux.service";
+
+fn in_the_journal(session: &Session) {
+    let server = Server::start();
+    let name = format!("journal-{}", session.uid);
+    let setup = Setup::new(session, &server.backend(&name));
+    setup.listen();
+    assert!(Client::shipped().echo(&name, "hello").is_err());
+    let mut entries = Vec::new();
+    let arguments = [
+        "MESSAGE_ID=a90c68c5c04a050dc1b67798d55d5c4a",
+        &format!("MCPMUX_BACKEND={name}"),
+    ];
+    let found = eventually(Duration::from_secs(10), || {
+        entries = session.journal(&arguments);
+        !entries.is_empty()
+    });
+    assert!(found, "{}", session.log());
+    let entry = &entries[0];
+    let message = entry["MESSAGE"].as_str().unwrap();
+    assert!(
+        message.starts_with(&format!(
+            "{name} needs login: open {}/authorize?",
+            server.at
+        )),
+        "{message}"
+    );
+    assert!(message.ends_with(&format!("mcpmux auth login {name})")));
+    assert_eq!(entry["_TRANSPORT"], "journal");
+    assert_eq!(entry["SYSLOG_IDENTIFIER"], "mcpmux");
+    assert_eq!(entry["PRIORITY"], "4");
+    // No other message has the id.
+    let all = session.journal(&["MESSAGE_ID=a90c68c5c04a050dc1b67798d55d5c4a"]);
+    let named = |entry: &Value| {
+        let text = entry["MESSAGE"].as_str().unwrap_or_default();
+        text.contains("needs login")
+    };
+    assert!(all.iter().all(named), "{all:?}");
+}
+
+fn by_the_control_socket(session: &Session) {
+    let server = Server::start();
+    let setup = Setup::new(session, &server.backend("linear"));
+    setup.listen();
+    assert_eq!(session.property(SERVICE, "ActiveState"), "inactive");
+    let mut login = session
+        .command(setup.path(".local/bin/mcpmux").to_str().unwrap())
+        .args(["auth", "login", "linear"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = BufReader::new(login.stdout.take().unwrap());
+    let mut page = String::new();
+    stdout.read_line(&mut page).unwrap();
+    if page.is_empty() {
+        let mut said = String::new();
+        login
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut said)
+            .unwrap();
+        panic!("{said}\n{}", session.log());
+    }
+    session.await_property(SERVICE, "ActiveState", |state| state == "active");
+    let socket = session.runtime.join("mcpmux/control.sock");
+    let metadata = fs::metadata(&socket).unwrap();
+    assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+    assert_eq!(metadata.uid(), session.uid);
+
+    // What a browser does once the person has consented.
+    let parameters = parameters(page.trim_end());
+    let back = &parameters["redirect_uri"];
+    assert!(
+        back.ends_with(":8080/oauth/callback"),
+        "not the service's own address: {back}"
+    );
+    let (host, path) = back["http://".len()..].split_once('/').unwrap();
+    let target = format!("/{path}?code=c&state={}", parameters["state"]);
+    let shown = get(host, &target);
+    assert!(shown.starts_with("HTTP/1.1 200 "), "{shown}");
+    assert!(shown.contains("linear is logged in"), "{shown}");
+    let mut end = String::new();
+    stdout.read_to_string(&mut end).unwrap();
+    assert_eq!(end, "linear: logged in\n");
+    assert!(login.wait().unwrap().success());
+
+    let status = session
+        .command(setup.path(".local/bin/mcpmux").to_str().unwrap())
+        .args(["auth", "status", "--json"])
+        .output()
+        .unwrap();
+    let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+    assert_eq!(status["source"], "running");
+    assert_eq!(status["backends"][0]["login"], "logged_in", "{status}");
+    session.systemctl(&["stop", "mcpmux.socket", SERVICE]);
+    assert!(!socket.exists());
+}
+
+fn the_browser(session: &Session) {
+    let server = Server::start();
+    let setup = Setup::new(session, &server.backend("linear"));
+    setup.write(
+        "scratch/browser",
+        "#!/bin/sh\nprintf '%s\\n' \"$1\" \"$(cat /proc/self/cgroup)\" \"${NOTIFY_SOCKET-none}\" > \"$HOME/scratch/new\"\n\
+         mv \"$HOME/scratch/new\" \"$HOME/scratch/opened\"\n",
+    );
+    let browser = setup.path("scratch/browser");
+    fs::set_permissions(&browser, fs::Permissions::from_mode(0o700)).unwrap();
+    let variable = format!("[Service]\nEnvironment=BROWSER={}\n", browser.display());
+    setup.drop_in(SERVICE, "browser", &variable);
+    setup.listen();
+    assert!(Client::shipped().echo("linear", "hello").is_err());
+    let opened = setup.path("scratch/opened");
+    assert!(
+        eventually(Duration::from_secs(10), || opened.exists()),
+        "{}",
+        session.log()
+    );
+    let text = fs::read_to_string(opened).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with(&format!("{}/authorize?", server.at)));
+    assert!(!text.contains("mcpmux.service"), "{text}");
+    assert_eq!(lines.last(), Some(&"none"), "{text}");
+}
+
+/// A server that asks for a token, and the authorization server that gives one.
+struct Server {
+    at: String,
+}
+
+impl Server {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = format!("http://{}", listener.local_addr().unwrap());
+        let own = at.clone();
+        // It ends with the machine.
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let own = own.clone();
+                thread::spawn(move || serve(&own, stream));
+            }
+        });
+        Self { at }
+    }
+
+    fn backend(&self, name: &str) -> String {
+        format!(
+            "  - name: {name}\n    transport: http\n    endpoint: {}/mcp\n    auth: {{ type: oauth }}\n",
+            self.at
+        )
+    }
+}
+
+/// Answers one request.
+fn serve(at: &str, stream: TcpStream) {
+    let mut reader = BufReader::new(stream);
+    let mut first = String::new();
+    if reader.read_line(&mut first).unwrap_or_default() == 0 {
+        return;
+    }
+    let (mut length, mut has_token) = (0, false);
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).unwrap_or_default() == 0 || line == "\r\n" {
+            break;
+        }
+        let lower = line.to_ascii_lowercase();
+        has_token |= lower.starts_with("authorization: bearer t\r");
+        if let Some(value) = lower.strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+    }
+    let mut body = vec![0; length];
+    if reader.read_exact(&mut body).is_err() {
+        return;
+    }
+    let path = first.split(' ').nth(1).unwrap_or_default();
+    let (status, body) = match path {
+        "/.well-known/oauth-protected-resource" | "/.well-known/oauth-protected-resource/mcp" => (
+            "200 OK",
+            json!({ "resource": format!("{at}/mcp"), "authorization_servers": [at] }),
+        ),
+        "/.well-known/oauth-authorization-server" => (
+            "200 OK",
+            json!({
+                "issuer": at,
+                "authorization_endpoint": format!("{at}/authorize"),
+                "token_endpoint": format!("{at}/token"),
+                "registration_endpoint": format!("{at}/register"),
+                "response_types_supported": ["code"],
+                "code_challenge_methods_supported": ["S256"],
+                "token_endpoint_auth_methods_supported": ["none"],
+            }),
+        ),
+        "/register" => {
+            let mut client: Value = serde_json::from_slice(&body).unwrap();
+            client["client_id"] = "c".into();
+            ("201 Created", client)
+        }
+        "/token" => (
+            "200 OK",
+            json!({ "access_token": "t", "token_type": "Bearer", "expires_in": 3600 }),
+        ),
+        "/mcp" if has_token => ("503 Service Unavailable", json!({})),
+        "/mcp" => ("401 Unauthorized", json!({})),
+        _ => ("404 Not Found", json!({})),
+    };
+    let body = body.to_string();
+    let _ = write!(
+        reader.get_mut(),
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+         WWW-Authenticate: Bearer resource_metadata=\"{at}/.well-known/oauth-protected-resource\"\r\n\
+         Connection: close\r\n\r\n{body}",
+        body.len()
+    );
+}
+
+/// What one request is answered.
+fn get(host: &str, target: &str) -> String {
+    let mut stream = TcpStream::connect(host).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
+    write!(
+        stream,
+        "GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// The query of an address, of which only colons and slashes are decoded.
+fn parameters(address: &str) -> HashMap<String, String> {
+    let query = address.split_once('?').unwrap().1;
+    query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| {
+            let value = value.replace("%3A", ":").replace("%2F", "/");
+            (name.to_owned(), value)
+        })
+        .collect()
+}
