@@ -33,6 +33,10 @@ pub(crate) const TESTS: &[Test] = &[
         "a_browser_for_a_login_is_no_part_of_the_service",
         the_browser,
     ),
+    (
+        "a_login_finds_a_desktop_that_came_after_the_service",
+        a_later_desktop,
+    ),
 ];
 
 const SERVICE: &str = "mcpmux.service";
@@ -139,17 +143,55 @@ fn by_the_control_socket(session: &Session) {
 fn the_browser(session: &Session) {
     let server = Server::start();
     let setup = Setup::new(session, &server.backend("linear"));
-    setup.write(
-        "scratch/browser",
-        "#!/bin/sh\nprintf '%s\\n' \"$1\" \"$(cat /proc/self/cgroup)\" \"${NOTIFY_SOCKET-none}\" > \"$HOME/scratch/new\"\n\
-         mv \"$HOME/scratch/new\" \"$HOME/scratch/opened\"\n",
-    );
-    let browser = setup.path("scratch/browser");
-    fs::set_permissions(&browser, fs::Permissions::from_mode(0o700)).unwrap();
-    let variable = format!("[Service]\nEnvironment=BROWSER={}\n", browser.display());
+    let browser = browser(&setup);
+    let variable = format!("[Service]\nEnvironment=BROWSER={browser}\n");
     setup.drop_in(SERVICE, "browser", &variable);
     setup.listen();
     assert!(Client::shipped().echo("linear", "hello").is_err());
+    is_opened_apart(session, &setup, &server);
+}
+
+fn a_later_desktop(session: &Session) {
+    let server = Server::start();
+    let setup = Setup::new(session, &server.backend("linear"));
+    let browser = browser(&setup);
+    setup.listen();
+    // The backend asks for a login, and no desktop is there for it.
+    assert!(Client::shipped().echo("linear", "hello").is_err());
+    session.systemctl(&["set-environment", &format!("BROWSER={browser}")]);
+    let mut login = session
+        .command(setup.path(".local/bin/mcpmux").to_str().unwrap())
+        .args(["auth", "logout", "linear"])
+        .spawn()
+        .unwrap();
+    assert!(login.wait().unwrap().success());
+    let mut login = session
+        .command(setup.path(".local/bin/mcpmux").to_str().unwrap())
+        .args(["auth", "login", "linear"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    is_opened_apart(session, &setup, &server);
+    session.systemctl(&["unset-environment", "BROWSER"]);
+    login.kill().unwrap();
+    login.wait().unwrap();
+}
+
+/// A browser that writes down what it was started with.
+fn browser(setup: &Setup<'_>) -> String {
+    setup.write(
+        "scratch/browser",
+        "#!/bin/sh\nprintf '%s\\n' \"$1\" \"$(cat /proc/self/cgroup)\" \"${NOTIFY_SOCKET-none}\" \
+         > \"$HOME/scratch/new\"\nmv \"$HOME/scratch/new\" \"$HOME/scratch/opened\"\n",
+    );
+    let browser = setup.path("scratch/browser");
+    fs::set_permissions(&browser, fs::Permissions::from_mode(0o700)).unwrap();
+    browser.display().to_string()
+}
+
+#[track_caller]
+fn is_opened_apart(session: &Session, setup: &Setup<'_>, server: &Server) {
     let opened = setup.path("scratch/opened");
     assert!(
         eventually(Duration::from_secs(10), || opened.exists()),

@@ -5,6 +5,7 @@
 //! use only together with the code that the browser brings back.
 
 use std::{
+    collections::BTreeMap,
     env,
     ffi::{OsStr, OsString},
     process::{self, Stdio},
@@ -42,24 +43,46 @@ const DESKTOP: [&str; 11] = [
 /// Any of these says that a page can be opened.
 const SIGNS: [&str; 3] = ["DISPLAY", "WAYLAND_DISPLAY", "BROWSER"];
 
+/// What the desktop says of itself.
+#[derive(Debug, Default)]
+struct Desktop(BTreeMap<&'static str, OsString>);
+
+impl Desktop {
+    /// As `value` has its variables; an empty one is none.
+    fn of(value: impl Fn(&str) -> Option<OsString>) -> Self {
+        let variables = DESKTOP
+            .into_iter()
+            .filter_map(|name| Some((name, value(name)?)));
+        Self(variables.filter(|(_, value)| !value.is_empty()).collect())
+    }
+
+    fn is_there(&self) -> bool {
+        SIGNS.iter().any(|sign| self.0.contains_key(sign))
+    }
+}
+
 /// Opens `url`, which must be of http or https, where there is a desktop or
 /// `BROWSER` names a browser. Within 5 s.
 ///
 /// Success means that a browser, or the desktop's launcher, took the page; the
 /// error says why none did, without the address.
 pub(super) async fn open(url: &str) -> Result<(), String> {
-    let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
-    let opening = open_in(url, &variable, is_service());
+    let opening = async {
+        let is_service = is_service();
+        let mut desktop = Desktop::of(|name| env::var_os(name));
+        if is_service && !desktop.is_there() {
+            // A service that was started before the desktop does not have its
+            // variables; the manager does.
+            desktop = of_manager().await;
+        }
+        open_at(url, &desktop, is_service).await
+    };
     timeout(LIMIT, opening)
         .await
         .unwrap_or_else(|_| Err("no browser was opened in time".to_owned()))
 }
 
-async fn open_in(
-    url: &str,
-    variable: &(dyn Fn(&str) -> Option<OsString> + Sync),
-    is_service: bool,
-) -> Result<(), String> {
+async fn open_at(url: &str, desktop: &Desktop, is_service: bool) -> Result<(), String> {
     match Url::parse(url) {
         Ok(parsed) if matches!(parsed.scheme(), "http" | "https") => {}
         _ => return Err("the page to open is not of http or https".to_owned()),
@@ -68,22 +91,23 @@ async fn open_in(
     // A service that was started before the desktop does not have its variables;
     // the manager does, and gives them to what it starts now.
     if !(has_desktop || is_service && manager_has_desktop().await) {
+    if !desktop.is_there() {
         return Err(
             "there is no desktop here: none of DISPLAY, WAYLAND_DISPLAY and BROWSER is set"
                 .to_owned(),
         );
     }
-    let launchers = launchers(url, variable("BROWSER").as_deref());
-    let apart = launchers
+    let launchers = launchers(url, desktop.0.get("BROWSER").map(OsString::as_os_str));
+    let apart: Vec<_> = launchers
         .iter()
         .filter(|_| is_service)
-        .map(|launcher| unit(launcher, variable));
-    let apart: Vec<_> = apart.collect();
+        .map(|launcher| unit(launcher, desktop))
+        .collect();
     let mut failure = None;
     for argv in apart.iter().chain(&launchers) {
-        match launch(argv, variable).await {
+        match launch(argv, desktop).await {
             Ok(()) => return Ok(()),
-            // What is not installed says less than what failed.
+            // The first is the one that was wished for.
             Err(error) => failure = Some(failure.unwrap_or(error)),
         }
     }
@@ -125,7 +149,7 @@ fn launchers(url: &str, browsers: Option<&OsStr>) -> Vec<Vec<OsString>> {
 /// The same launcher as a unit of the user's manager (`systemd-run(1)`). A
 /// browser that is started from within a service would be confined as the
 /// service is, and end with it.
-fn unit(launcher: &[OsString], variable: &dyn Fn(&str) -> Option<OsString>) -> Vec<OsString> {
+fn unit(launcher: &[OsString], desktop: &Desktop) -> Vec<OsString> {
     let fixed = [
         "systemd-run",
         "--user",
@@ -136,8 +160,8 @@ fn unit(launcher: &[OsString], variable: &dyn Fn(&str) -> Option<OsString>) -> V
         "--description=Browser for a login of mcpmux",
     ];
     let mut argv: Vec<OsString> = fixed.map(OsString::from).to_vec();
-    let set = DESKTOP.iter().filter(|name| variable(name).is_some());
-    argv.extend(set.map(|name| format!("--setenv={name}").into()));
+    let names = desktop.0.keys();
+    argv.extend(names.map(|name| format!("--setenv={name}").into()));
     argv.push("--".into());
     argv.extend_from_slice(launcher);
     argv
@@ -145,11 +169,8 @@ fn unit(launcher: &[OsString], variable: &dyn Fn(&str) -> Option<OsString>) -> V
 
 /// Starts `argv` in a group of its own, with none of our descriptors; an error
 /// if it fails soon. One that goes on is waited for, so that it leaves no zombie.
-async fn launch(
-    argv: &[OsString],
-    variable: &(dyn Fn(&str) -> Option<OsString> + Sync),
-) -> Result<(), String> {
-    let mut child = command(argv, variable).spawn().map_err(|error| {
+async fn launch(argv: &[OsString], desktop: &Desktop) -> Result<(), String> {
+    let mut child = command(argv, desktop).spawn().map_err(|error| {
         let program = argv.first().map(|program| program.to_string_lossy());
         format!("{}: {error}", program.unwrap_or_default())
     })?;
@@ -170,18 +191,14 @@ async fn launch(
     }
 }
 
-fn command(argv: &[OsString], variable: &dyn Fn(&str) -> Option<OsString>) -> Command {
+fn command(argv: &[OsString], desktop: &Desktop) -> Command {
     let environment = Environment::process();
     let mut command = Command::new(argv.first().map_or(OsStr::new(""), OsString::as_os_str));
     command
         .args(argv.iter().skip(1))
         .env_clear()
         .envs(environment.inherited())
-        .envs(
-            DESKTOP
-                .iter()
-                .filter_map(|name| Some((name, variable(name)?))),
-        )
+        .envs(&desktop.0)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -189,25 +206,28 @@ fn command(argv: &[OsString], variable: &dyn Fn(&str) -> Option<OsString>) -> Co
     command
 }
 
-/// Whether the environment of the user's manager, into which a desktop imports
-/// its own, says that there is one now.
-async fn manager_has_desktop() -> bool {
+/// What the environment of the user's manager, into which a desktop imports its
+/// own, says now.
+async fn of_manager() -> Desktop {
     let argv = ["systemctl", "--user", "show-environment"].map(OsString::from);
-    let nothing = |_: &str| None;
-    let output = command(&argv, &nothing)
+    let own = Desktop::of(|name| env::var_os(name));
+    let output = command(&argv, &own)
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .output();
-    let Ok(Ok(output)) = timeout(LIMIT / 2, output).await else {
-        return false;
-    };
-    let text = String::from_utf8_lossy(&output.stdout);
-    text.lines().any(|line| {
-        SIGNS.iter().any(|sign| {
-            line.strip_prefix(sign)
-                .and_then(|rest| rest.strip_prefix('='))
-                .is_some_and(|value| !value.is_empty())
-        })
+    match timeout(LIMIT / 2, output).await {
+        Ok(Ok(output)) => listed(&String::from_utf8_lossy(&output.stdout)),
+        _ => own,
+    }
+}
+
+/// What a list of assignments, a line each, says of a desktop. A value that
+/// needs quotes is none of a display's, nor of a bus's.
+fn listed(assignments: &str) -> Desktop {
+    Desktop::of(|name| {
+        let mut lines = assignments.lines();
+        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?;
+        (!value.starts_with(['$', '\'', '"'])).then(|| value.into())
     })
 }
 
@@ -227,8 +247,8 @@ mod tests {
         path.display().to_string()
     }
 
-    fn only(name: &'static str, value: String) -> impl Fn(&str) -> Option<OsString> {
-        move |asked| (asked == name).then(|| value.clone().into())
+    fn only(name: &'static str, value: String) -> Desktop {
+        Desktop(BTreeMap::from([(name, value.into())]))
     }
 
     #[tokio::test]
@@ -242,7 +262,7 @@ mod tests {
             "{}/none:{broken}:{good} --new %s:{broken}",
             folder.path().display()
         );
-        open_in(URL, &only("BROWSER", list), false).await.unwrap();
+        open_at(URL, &only("BROWSER", list), false).await.unwrap();
         assert_eq!(fs::read_to_string(got).unwrap(), format!("--new {URL}"));
     }
 
@@ -253,7 +273,7 @@ mod tests {
         // It ends when the test says so.
         let line = format!("mkfifo {0} && read line < {0}", pipe.display());
         let path = browser(folder.path(), "stays", &line);
-        open_in(URL, &only("BROWSER", path), false).await.unwrap();
+        open_at(URL, &only("BROWSER", path), false).await.unwrap();
         fs::write(&pipe, "end\n").unwrap();
     }
 
@@ -269,7 +289,7 @@ mod tests {
             "",
             "ssh://h",
         ] {
-            let error = open_in(url, &only("BROWSER", path.clone()), false).await;
+            let error = open_at(url, &only("BROWSER", path.clone()), false).await;
             assert!(error.unwrap_err().contains("not of http"), "{url}");
         }
         assert!(!got.exists());
@@ -277,7 +297,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_desktop_nothing_is_started() {
-        let error = open_in(URL, &|_: &str| None, false).await.unwrap_err();
+        let error = open_at(URL, &Desktop::default(), false).await.unwrap_err();
         assert!(error.contains("no desktop"), "{error}");
         assert!(!error.contains("as.example"), "{error}");
     }
@@ -294,5 +314,15 @@ mod tests {
             &argv[argv.len() - 4..],
             ["--setenv=WAYLAND_DISPLAY", "--", "xdg-open", URL]
         );
+    }
+
+    #[test]
+    fn the_manager_tells_of_a_desktop_that_came_later() {
+        let text = "PATH=/bin\nDISPLAY_NUMBER=1\nWAYLAND_DISPLAY=wayland-0\nXAUTHORITY=$'/a b'\nDISPLAY=\n";
+        let desktop = listed(text);
+        assert!(desktop.is_there());
+        let expected = BTreeMap::from([("WAYLAND_DISPLAY", OsString::from("wayland-0"))]);
+        assert_eq!(desktop.0, expected);
+        assert!(!listed("PATH=/bin\n").is_there());
     }
 }
