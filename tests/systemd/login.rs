@@ -161,12 +161,6 @@ fn a_later_desktop(session: &Session) {
     session.systemctl(&["set-environment", &format!("BROWSER={browser}")]);
     let mut login = session
         .command(setup.path(".local/bin/mcpmux").to_str().unwrap())
-        .args(["auth", "logout", "linear"])
-        .spawn()
-        .unwrap();
-    assert!(login.wait().unwrap().success());
-    let mut login = session
-        .command(setup.path(".local/bin/mcpmux").to_str().unwrap())
         .args(["auth", "login", "linear"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())

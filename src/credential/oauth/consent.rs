@@ -91,6 +91,19 @@ impl Login {
         }
     }
 
+    /// Opens the page of a login that was begun when no browser could be opened,
+    /// or none was wished for.
+    pub(super) async fn show(&self, begun: &mut Begun) {
+        if let Page::Redirect {
+            url,
+            opened: is_open @ false,
+        } = &mut begun.page
+            && self.settings.open_browser
+        {
+            *is_open = opened(url).await;
+        }
+    }
+
     /// From now on `flow` is the consent that is waited for.
     pub(super) fn wait_for(&self, flow: &Arc<Flow>) {
         let mut state = self.state();

@@ -96,8 +96,15 @@ impl Logins {
 
     /// Begins a login of `backend`, or joins the one under way.
     pub async fn begin(&self, backend: &str, wish: Wish) -> Result<Begun, LoginError> {
-        let begun = self.named(backend)?.begin(wish).await;
-        begun.map_err(|trouble| LoginError(trouble.to_string()))
+        let login = self.named(backend)?;
+        let mut begun = login
+            .begin(wish)
+            .await
+            .map_err(|trouble| LoginError(trouble.to_string()))?;
+        if wish.browser {
+            login.show(&mut begun).await;
+        }
+        Ok(begun)
     }
 
     /// Waits until the login of `backend` that is under way has ended.
