@@ -123,25 +123,25 @@ impl Fake {
 
 fn serve(
     listener: &UnixListener,
-    asked: &Arc<Mutex<Vec<Value>>>,
+    requests: &Arc<Mutex<Vec<Value>>>,
     hello: Value,
     backends: &[Value],
     answer: impl Fn(&Value, Asker) + Send + Sync + 'static,
 ) {
-    let (listener, asked) = (listener.try_clone().unwrap(), Arc::clone(asked));
+    let (listener, requests) = (listener.try_clone().unwrap(), Arc::clone(requests));
     let logins = json!({ "answer": "logins", "backends": backends });
     let answer = Arc::new(answer);
     // It ends with the test's process.
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
-            let (asked, answer) = (Arc::clone(&asked), Arc::clone(&answer));
+            let (requests, answer) = (Arc::clone(&requests), Arc::clone(&answer));
             let (hello, logins) = (hello.clone(), logins.clone());
             thread::spawn(move || {
                 let mut line = String::new();
                 let mut reader = BufReader::new(stream.try_clone().unwrap());
                 reader.read_line(&mut line).unwrap();
                 let request: Value = serde_json::from_str(&line).unwrap();
-                asked.lock().unwrap().push(request.clone());
+                requests.lock().unwrap().push(request.clone());
                 let mut asker = Asker(stream);
                 asker.tell(&hello);
                 if request["request"] == "auth.status" {

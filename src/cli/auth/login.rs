@@ -44,6 +44,10 @@ const MARGIN: Duration = Duration::from_secs(60);
 /// allowed and there is one, and waits until you have consented. The running
 /// mcpmux uses the login at once; it goes on if this command is left.
 #[derive(Debug, clap::Args)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
 #[command(after_help = "\
 On stdout stand the page, on a line of its own, and in the end `NAME: logged in`; the rest is
 said on stderr.
@@ -92,8 +96,7 @@ enum Outcome {
 }
 
 pub(super) async fn run(args: &Args, config: Option<&Path>) -> ExitCode {
-    let work = log_in(args, config);
-    match work.await {
+    match log_in(args, config).await {
         Ok(code) => code,
         Err(failure) => failure.report(),
     }

@@ -87,10 +87,6 @@ async fn open_at(url: &str, desktop: &Desktop, is_service: bool) -> Result<(), S
         Ok(parsed) if matches!(parsed.scheme(), "http" | "https") => {}
         _ => return Err("the page to open is not of http or https".to_owned()),
     }
-    let has_desktop = SIGNS.iter().any(|sign| variable(sign).is_some());
-    // A service that was started before the desktop does not have its variables;
-    // the manager does, and gives them to what it starts now.
-    if !(has_desktop || is_service && manager_has_desktop().await) {
     if !desktop.is_there() {
         return Err(
             "there is no desktop here: none of DISPLAY, WAYLAND_DISPLAY and BROWSER is set"

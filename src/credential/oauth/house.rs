@@ -51,7 +51,6 @@ impl House {
 
     /// Where tokens are kept; opened when first needed, which may take a moment.
     pub(super) async fn vault(&self) -> Result<Arc<Vault>, VaultError> {
-        // Boxed: few open it, and many wait for it.
         // Boxed: it is done once, and every login would have to hold room for it.
         let open = Box::pin(async {
             let vault = Vault::open(&self.store, &self.environment).await?;
