@@ -2,6 +2,7 @@
 
 use std::{path::Path, process::ExitCode};
 
+mod init_vault;
 mod json;
 mod login;
 mod logout;
@@ -34,6 +35,7 @@ enum Verb {
     Status(status::Args),
     Login(login::Args),
     Logout(logout::Args),
+    InitVault(init_vault::Args),
 }
 
 pub(super) fn run(args: &Args, config: Option<&Path>, log: LogOptions) -> ExitCode {
@@ -45,5 +47,6 @@ pub(super) fn run(args: &Args, config: Option<&Path>, log: LogOptions) -> ExitCo
         Verb::Status(args) => survey::run(status::run(args, config)),
         Verb::Login(args) => survey::run(login::run(args, config)),
         Verb::Logout(args) => survey::run(logout::run(args, config)),
+        Verb::InitVault(args) => init_vault::run(args, config),
     }
 }

@@ -20,7 +20,7 @@ use super::{
 use crate::config::{Environment, StoreKind, TokenStore, VaultKey};
 
 /// The name of a vault's file in the state directory.
-const VAULT: &str = "vault";
+pub(super) const VAULT: &str = "vault";
 
 /// The name of the file in the runtime directory.
 const TOKENS: &str = "tokens";

@@ -13,7 +13,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, FileType, Mode, OFlags, Stat},
+    fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat},
     io::Errno,
     process::geteuid,
 };
@@ -24,8 +24,11 @@ use super::VaultError;
 /// `f_type` of statfs(2) for file systems that are in memory only.
 const IN_MEMORY: [u32; 2] = [0x0102_1994, 0x8584_58f6];
 
-/// What others may not have on a file or directory.
-const OTHERS: u32 = 0o077;
+/// What others may not have on a file, or on the directory of a store.
+const ANYTHING: u32 = 0o077;
+
+/// What others may not have on a directory that is no secret.
+const WRITING: u32 = 0o022;
 
 /// An open directory of mode 0700 (or less) that belongs to this user.
 #[derive(Debug)]
@@ -40,6 +43,8 @@ pub(super) struct Folder {
 pub(super) enum Medium {
     /// Anywhere.
     Any,
+    /// Anywhere, and others may look into it, but not change it.
+    Readable,
     /// In memory: tmpfs or ramfs.
     Memory,
 }
@@ -92,7 +97,15 @@ impl Folder {
     fn examine(&self) -> Result<(), VaultError> {
         let failed = |error| VaultError::file("look at", &self.path, error);
         let stat = rustix::fs::fstat(&self.fd).map_err(failed)?;
-        Self::examine_owner(&self.path, &stat)?;
+        let of_root = self.medium == Medium::Readable && stat.st_uid == 0;
+        if !of_root {
+            examine_owner(&self.path, &stat)?;
+        }
+        let forbidden = match self.medium {
+            Medium::Any | Medium::Memory => ANYTHING,
+            Medium::Readable => WRITING,
+        };
+        examine_mode(&self.path, &stat, forbidden)?;
         if self.medium == Medium::Memory {
             let system = rustix::fs::fstatfs(&self.fd).map_err(failed)?;
             // The type of the field differs by machine, its 32 bits do not.
@@ -105,19 +118,6 @@ impl Folder {
                     "mount a tmpfs there, or use another kind of token_store",
                 ));
             }
-        }
-        Ok(())
-    }
-
-    fn examine_owner(path: &Path, stat: &Stat) -> Result<(), VaultError> {
-        if stat.st_uid != geteuid().as_raw() {
-            let what = format!("belongs to user {}", stat.st_uid);
-            return Err(not_safe(path, &what, "make it yours, or use another place"));
-        }
-        if stat.st_mode & OTHERS != 0 {
-            let what = format!("is open to others (mode {:03o})", stat.st_mode & 0o777);
-            let remedy = format!("chmod go= {}", path.display());
-            return Err(not_safe(path, &what, &remedy));
         }
         Ok(())
     }
@@ -163,7 +163,8 @@ impl Folder {
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(not_safe(&path, "is no plain file", "remove it"));
         }
-        Self::examine_owner(&path, &stat)?;
+        examine_owner(&path, &stat)?;
+        examine_mode(&path, &stat, ANYTHING)?;
         Ok(Some(fd.into()))
     }
 
@@ -172,7 +173,7 @@ impl Folder {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(&self.fd, name, flags, Mode::from_raw_mode(0o600))?;
         let mode = match self.medium {
-            Medium::Any => 0o600,
+            Medium::Any | Medium::Readable => 0o600,
             // What lies in a runtime directory for hours may be cleaned up
             // unless it is sticky (XDG Base Directory Specification).
             Medium::Memory => 0o1600,
@@ -195,10 +196,43 @@ impl Folder {
         Ok(rustix::fs::renameat(&self.fd, from, &self.fd, to)?)
     }
 
+    /// Gives a file another name, unless there is such a file.
+    pub(super) fn rename_anew(&self, from: &str, to: &str) -> io::Result<()> {
+        let flags = RenameFlags::NOREPLACE;
+        match rustix::fs::renameat_with(&self.fd, from, &self.fd, to, flags) {
+            // FAT and some file systems over the network cannot do that at once.
+            Err(Errno::INVAL)
+                if self
+                    .open_file(to, OFlags::RDONLY)
+                    .is_ok_and(|f| f.is_none()) =>
+            {
+                self.rename(from, to)
+            }
+            renamed => Ok(renamed?),
+        }
+    }
+
     /// Sees to it that the names of its files survive a loss of power.
     pub(super) fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::fsync(&self.fd)?)
     }
+}
+
+fn examine_owner(path: &Path, stat: &Stat) -> Result<(), VaultError> {
+    if stat.st_uid == geteuid().as_raw() {
+        return Ok(());
+    }
+    let what = format!("belongs to user {}", stat.st_uid);
+    Err(not_safe(path, &what, "make it yours, or use another place"))
+}
+
+fn examine_mode(path: &Path, stat: &Stat, forbidden: u32) -> Result<(), VaultError> {
+    if stat.st_mode & forbidden == 0 {
+        return Ok(());
+    }
+    let what = format!("is open to others (mode {:03o})", stat.st_mode & 0o777);
+    let remedy = format!("chmod go= {}", path.display());
+    Err(not_safe(path, &what, &remedy))
 }
 
 fn is_trusted(user: u32) -> bool {

@@ -16,8 +16,9 @@ mod items;
 pub(crate) mod key;
 mod keyring;
 mod lock;
+pub(crate) mod making;
 mod memory;
-mod place;
+pub(crate) mod place;
 mod sealed;
 pub(crate) mod source;
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub(super) fn runtime(environment: &Environment) -> Result<PathBuf, VaultError> 
 }
 
 /// The directory of what the user sets up.
-pub(super) fn configuration(environment: &Environment) -> Result<PathBuf, VaultError> {
+pub(crate) fn configuration(environment: &Environment) -> Result<PathBuf, VaultError> {
     below_home(environment, "XDG_CONFIG_HOME", ".config")
         .ok_or_else(|| missing("neither $XDG_CONFIG_HOME nor $HOME is set"))
 }

@@ -116,7 +116,7 @@ async fn file(path: &Path) -> Result<Found, VaultError> {
 pub(super) fn read_file(path: &Path) -> Result<Found, VaultError> {
     let none = || Ok(Found::None(format!("there is no file {}", path.display())));
     let (folder, name) = parts(path)?;
-    let Some(folder) = Folder::open(folder, Medium::Any)? else {
+    let Some(folder) = Folder::open(folder, Medium::Readable)? else {
         return none();
     };
     let Some(content) = folder.read(name, MAX_FILE)? else {
@@ -161,11 +161,7 @@ async fn secret_service(
 }
 
 /// Has the Secret Service keep a new key.
-pub(crate) async fn keep_new(environment: &Environment) -> Result<Key, VaultError> {
-    keep(&Items::connect(environment).await?).await
-}
-
-async fn keep(items: &Items) -> Result<Key, VaultError> {
+pub(super) async fn keep(items: &Items) -> Result<Key, VaultError> {
     let key = Key::generate()?;
     let id = key.id().to_string();
     let attributes = Attributes::from([KIND, (ID, id.as_str())]);
@@ -177,7 +173,10 @@ async fn keep(items: &Items) -> Result<Key, VaultError> {
 }
 
 /// The key that the Secret Service keeps already; of several, always the same.
-async fn kept(items: &Items, needed: Option<KeyId>) -> Result<Option<Found>, VaultError> {
+pub(super) async fn kept(
+    items: &Items,
+    needed: Option<KeyId>,
+) -> Result<Option<Found>, VaultError> {
     let needed = needed.map(|id| id.to_string());
     let mut attributes = Attributes::from([KIND]);
     attributes.extend(needed.as_deref().map(|id| (ID, id)));
