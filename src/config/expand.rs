@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use zeroize::Zeroizing;
+
 use super::environment::{Environment, Missing};
 
 /// Why a scalar cannot be expanded. Neither shows a value.
@@ -45,13 +47,13 @@ fn dollars<'a>(text: &'a str, environment: &Environment) -> Result<Cow<'a, str>,
     if !text.contains("${") && !text.contains("$$") {
         return Ok(Cow::Borrowed(text));
     }
-    let mut out = String::with_capacity(text.len());
+    let mut out = Zeroizing::new(String::with_capacity(text.len()));
     let mut rest = text;
     while let Some(at) = rest.find('$') {
-        out.push_str(&rest[..at]);
+        append(&mut out, &rest[..at]);
         let after = &rest[at + 1..];
         if let Some(tail) = after.strip_prefix('$') {
-            out.push('$');
+            append(&mut out, "$");
             rest = tail;
         } else if let Some(tail) = after.strip_prefix('{') {
             let end = tail.find('}').ok_or_else(|| {
@@ -60,33 +62,42 @@ fn dollars<'a>(text: &'a str, environment: &Environment) -> Result<Cow<'a, str>,
                         .to_owned(),
                 )
             })?;
-            out.push_str(&reference(&tail[..end], environment)?);
+            reference(&tail[..end], environment, &mut out)?;
             rest = &tail[end + 1..];
         } else {
-            out.push('$');
+            append(&mut out, "$");
             rest = after;
         }
     }
-    out.push_str(rest);
-    Ok(Cow::Owned(out))
+    append(&mut out, rest);
+    Ok(Cow::Owned(std::mem::take(&mut *out)))
 }
 
-/// What stands between `${` and `}`.
-fn reference<'a>(
-    inner: &'a str,
-    environment: &'a Environment,
-) -> Result<Cow<'a, str>, ExpandError> {
+/// Appends to what may hold a credential: a buffer that is too small is wiped.
+fn append(out: &mut Zeroizing<String>, text: &str) {
+    if out.capacity() - out.len() < text.len() {
+        let mut larger = Zeroizing::new(String::with_capacity(2 * (out.len() + text.len())));
+        larger.push_str(out);
+        *out = larger;
+    }
+    out.push_str(text);
+}
+
+/// Appends what stands for `inner`, which is between `${` and `}`.
+fn reference(
+    inner: &str,
+    environment: &Environment,
+    out: &mut Zeroizing<String>,
+) -> Result<(), ExpandError> {
     if let Some(name) = inner.strip_prefix("cred:") {
         let one_component = !name.contains(['/', '\0']) && !matches!(name, "" | "." | "..");
-        return if one_component {
-            Ok(Cow::Owned(
-                environment.credential(name)?.expose().to_owned(),
-            ))
-        } else {
-            Err(ExpandError::Syntax(format!(
+        if !one_component {
+            return Err(ExpandError::Syntax(format!(
                 "{name:?} is no credential's name: it must be a file's name, without \"/\""
-            )))
-        };
+            )));
+        }
+        append(out, environment.credential(name)?.expose());
+        return Ok(());
     }
     let (name, default) = match inner.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
@@ -98,11 +109,13 @@ fn reference<'a>(
                 .to_owned(),
         ));
     }
-    match (environment.variable(name), default) {
+    let value = match (environment.variable(name), default) {
         // As in a shell, `:-` also replaces what is empty.
-        (Ok("") | Err(Missing::Variable(_)), Some(default)) => Ok(Cow::Borrowed(default)),
-        (value, _) => Ok(Cow::Borrowed(value?)),
-    }
+        (Ok("") | Err(Missing::Variable(_)), Some(default)) => default,
+        (value, _) => value?,
+    };
+    append(out, value);
+    Ok(())
 }
 
 fn is_variable_name(name: &str) -> bool {

@@ -2,9 +2,13 @@
 //! everything that is wrong with it, expands its strings, and gives it as JSON
 //! of the right types. The schema is the one source of what a key may be.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use serde_json::{Map, Value as Json};
+use zeroize::Zeroize as _;
 
 use super::{
     environment::Environment,
@@ -205,8 +209,13 @@ impl<'a> Walk<'a> {
                 "`{path}` is taken as it stands, \"$\" and all; a variable is written ${{…}}"
             ));
         }
-        let from_outside = matches!(expanded, std::borrow::Cow::Owned(_));
-        match convert(&expanded, plain || from_outside, schema) {
+        let from_outside = matches!(expanded, Cow::Owned(_));
+        let converted = convert(&expanded, plain || from_outside, schema);
+        if let Cow::Owned(mut expanded) = expanded {
+            // It may have been a credential, and is held elsewhere now.
+            expanded.zeroize();
+        }
+        match converted {
             Ok(value) => {
                 if schema["oneOf"].is_array() {
                     self.warn_if_value_not_yet(&value, schema, path);

@@ -184,18 +184,14 @@ fn only(name: HeaderName, value: HeaderValue) -> HeaderMap {
 
 /// `Bearer <token>` (RFC 6750, section 2.1).
 fn bearer(token: &Secret) -> Result<HeaderValue, CredentialError> {
-    let value = Secret::new(format!("Bearer {}", token.expose()));
-    sensitive(&AUTHORIZATION, &value)
+    sensitive(&AUTHORIZATION, &token.after("Bearer "))
 }
 
 /// A header's value that is shown by no `Debug` and indexed by no HPACK table.
 fn sensitive(name: &HeaderName, value: &Secret) -> Result<HeaderValue, CredentialError> {
-    let value = HeaderValue::from_str(value.expose());
-    let mut value = value.map_err(|_| CredentialError::Value {
+    value.to_header().map_err(|_| CredentialError::Value {
         header: name.clone(),
-    })?;
-    value.set_sensitive(true);
-    Ok(value)
+    })
 }
 
 #[cfg(test)]

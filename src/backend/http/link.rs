@@ -51,12 +51,11 @@ pub(super) struct Mode {
 pub(super) fn static_headers(settings: &HttpSettings) -> Result<HeaderMap, BackendError> {
     let mut headers = HeaderMap::new();
     for (name, value) in &settings.headers {
-        let mut value = HeaderValue::from_str(value.expose()).map_err(|_| {
+        let value = value.to_header().map_err(|_| {
             BackendError::Http(format!(
                 "headers.{name}: the value cannot stand in a header"
             ))
         })?;
-        value.set_sensitive(true);
         headers.append(name, value);
     }
     Ok(headers)
