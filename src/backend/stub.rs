@@ -39,6 +39,7 @@ impl Backend {
                 transport: Err(Unresolved {
                     key: String::new(),
                     problem: String::new(),
+                    credentials: Vec::new(),
                 }),
             },
             None,

@@ -2,6 +2,7 @@
 //! asked to, it starts the backends and says what clients would not see as is.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     io::{self, Write},
     path::Path,
     process::ExitCode,
@@ -97,6 +98,7 @@ fn report(config: &Config) -> String {
     );
     lines.extend(config.backends.iter().filter_map(unavailable));
     lines.extend(config.backends.iter().filter_map(little_room));
+    lines.extend(missing_credentials(config));
     lines.join("\n") + "\n"
 }
 
@@ -108,6 +110,35 @@ fn unavailable(backend: &BackendSettings) -> Option<String> {
         .err()
         .filter(|_| backend.enabled)?;
     Some(format!("unavailable: {}: {unresolved}", backend.name))
+}
+
+/// The credentials that systemd is to hand over and has not, each with who needs
+/// it, and what would do that.
+fn missing_credentials(config: &Config) -> Vec<String> {
+    let mut missing: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for backend in config.backends.iter().filter(|backend| backend.enabled) {
+        let unresolved = backend.transport.as_ref().err();
+        for name in unresolved.iter().flat_map(|lack| &lack.credentials) {
+            let needed_by = missing.entry(name).or_default();
+            needed_by.insert(backend.name.as_str());
+        }
+    }
+    if missing.is_empty() {
+        return Vec::new();
+    }
+    let needed = missing.iter().map(|(name, backends)| {
+        let backends: Vec<_> = backends.iter().copied().collect();
+        format!(
+            "missing here: credential {name}, for {}",
+            backends.join(", ")
+        )
+    });
+    let hint = "the service has them if its unit says so (systemctl --user edit mcpmux.service), \
+                each from a file with mode 0600:\n    [Service]";
+    let options = missing
+        .keys()
+        .map(|name| format!("    LoadCredential={name}:%h/.config/mcpmux/credentials/{name}"));
+    needed.chain([hint.to_owned()]).chain(options).collect()
 }
 
 /// A backend's name so long that most of its tools' names will not fit.
@@ -172,6 +203,38 @@ backends:
             "m.yaml: ok, 3 backends (2 enabled)\n\
              warning: `backends[].start` is not yet in effect\n\
              unavailable: b: backends[1].auth.token: environment variable T is not set\n"
+        );
+    }
+
+    #[test]
+    fn every_credential_that_is_missing_is_named_with_what_to_add_to_the_unit() {
+        let text = "
+backends:
+  - name: a
+    transport: command
+    command: [x]
+    env: { ONE: '${cred:one}', TWO: 'x ${cred:two} ${cred:three}', THREE: '${cred:there}' }
+  - { name: b, transport: http, endpoint: 'https://b', auth: { type: bearer, token: '${cred:one}' } }
+  - { name: c, transport: http, endpoint: 'https://b', headers: { X: '${cred:off}' }, enabled: false }
+";
+        let directory = tempfile::tempdir().expect("a directory");
+        std::fs::write(directory.path().join("there"), "x").expect("a credential");
+        let environment: Environment = [("CREDENTIALS_DIRECTORY", directory.path())]
+            .into_iter()
+            .collect();
+        let config = Config::parse(text, "m.yaml", &environment).expect("right");
+        let report = report(&config);
+        let (_, missing) = report.split_once("missing here").expect("what is missing");
+        assert_eq!(
+            format!("missing here{missing}"),
+            "missing here: credential one, for a, b\n\
+             missing here: credential three, for a\n\
+             missing here: credential two, for a\n\
+             the service has them if its unit says so (systemctl --user edit mcpmux.service), \
+             each from a file with mode 0600:\n    [Service]\n    \
+             LoadCredential=one:%h/.config/mcpmux/credentials/one\n    \
+             LoadCredential=three:%h/.config/mcpmux/credentials/three\n    \
+             LoadCredential=two:%h/.config/mcpmux/credentials/two\n"
         );
     }
 }

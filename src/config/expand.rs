@@ -38,6 +38,18 @@ pub(super) fn expand<'a>(
     ))
 }
 
+/// The credentials that `text` refers to and that are not there, by name.
+pub(super) fn missing_credentials(text: &str, environment: &Environment) -> Vec<String> {
+    // "$$" is a dollar, so that "$${cred:x}" refers to nothing.
+    let text = text.replace("$$", "");
+    let references = text.split("${cred:").skip(1);
+    let names = references.filter_map(|rest| rest.split_once('}'));
+    names
+        .filter(|(name, _)| is_credential_name(name) && environment.credential(name).is_err())
+        .map(|(name, _)| name.to_owned())
+        .collect()
+}
+
 /// Whether `text` looks as if its writer took `$NAME` for a variable.
 pub(super) fn looks_like_a_bare_variable(text: &str) -> bool {
     text.strip_prefix('$').is_some_and(is_variable_name)
@@ -90,8 +102,7 @@ fn reference(
     out: &mut Zeroizing<String>,
 ) -> Result<(), ExpandError> {
     if let Some(name) = inner.strip_prefix("cred:") {
-        let one_component = !name.contains(['/', '\0']) && !matches!(name, "" | "." | "..");
-        if !one_component {
+        if !is_credential_name(name) {
             return Err(ExpandError::Syntax(format!(
                 "{name:?} is no credential's name: it must be a file's name, without \"/\""
             )));
@@ -118,6 +129,11 @@ fn reference(
     Ok(())
 }
 
+/// Whether it is one component of a path.
+fn is_credential_name(name: &str) -> bool {
+    !name.contains(['/', '\0']) && !matches!(name, "" | "." | "..")
+}
+
 fn is_variable_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
@@ -125,7 +141,7 @@ fn is_variable_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Environment, ExpandError, expand};
+    use super::{Environment, ExpandError, expand, missing_credentials};
 
     fn environment() -> Environment {
         [
@@ -224,6 +240,8 @@ mod tests {
             .err()
             .map(|error| error.to_string());
         assert!(missing.is_some_and(|message| message.contains("\"other\"")));
+        let text = "${cred:one} ${cred:token} $${cred:no} $$${cred:two} ${UNSET}";
+        assert_eq!(missing_credentials(text, &environment), ["one", "two"]);
         assert!(fails("${cred:token}").contains("CREDENTIALS_DIRECTORY"));
         Ok(())
     }

@@ -219,11 +219,15 @@ fn unresolved(all: &[Unresolved], key: &str, prefix: &str) -> Option<Unresolved>
         .iter()
         .filter(|unresolved| unresolved.key.starts_with(&own));
     let first = of_backend.next()?;
-    let problem = of_backend.fold(first.problem.clone(), |all, next| format!("{all}; {next}"));
-    Some(Unresolved {
+    let mut whole = Unresolved {
         key: format!("{prefix}{}", first.key),
-        problem,
-    })
+        ..first.clone()
+    };
+    for next in of_backend {
+        whole.problem = format!("{}; {next}", whole.problem);
+        whole.credentials.extend_from_slice(&next.credentials);
+    }
+    Some(whole)
 }
 
 // The conversions below fail only where the validation has let something

@@ -207,6 +207,8 @@ pub struct Unresolved {
     pub key: String,
     /// What is missing, by name, and what to do.
     pub problem: String,
+    /// The credentials among it, by name.
+    pub credentials: Vec<String>,
 }
 
 /// How a backend's tools are named to clients.

@@ -200,7 +200,8 @@ impl<'a> Walk<'a> {
                 return None;
             }
             Err(error @ ExpandError::Missing(_)) => {
-                self.unusable(at, path, error.to_string());
+                let credentials = expand::missing_credentials(text, self.environment);
+                self.unusable(at, path, error.to_string(), credentials);
                 return None;
             }
         };
@@ -224,7 +225,8 @@ impl<'a> Walk<'a> {
             }
             // The value may be a secret.
             Err(wrong) if from_outside => {
-                self.unusable(at, path, format!("once expanded, it {}", wrong.what));
+                let what = format!("once expanded, it {}", wrong.what);
+                self.unusable(at, path, what, Vec::new());
                 None
             }
             Err(wrong) => {
@@ -242,11 +244,12 @@ impl<'a> Walk<'a> {
     /// A value that the environment does not give, or gives wrongly: that
     /// backend cannot be used. What is not a backend's cannot be left out, and
     /// a backend without a name cannot be spoken of.
-    fn unusable(&mut self, at: Position, path: &str, problem: String) {
+    fn unusable(&mut self, at: Position, path: &str, problem: String, credentials: Vec<String>) {
         if path.starts_with("backends[") && !path.ends_with("].name") {
             self.outcome.unresolved.push(Unresolved {
                 key: path.to_owned(),
                 problem,
+                credentials,
             });
         } else {
             self.problem(at, path, problem, None);
