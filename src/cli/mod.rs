@@ -16,6 +16,7 @@ use crate::{
 
 mod auth;
 mod check;
+mod confine;
 mod demo_server;
 mod exit;
 mod list;
@@ -97,6 +98,18 @@ enum Verb {
     Guard,
 }
 
+impl Verb {
+    /// Whether it reads the configuration, and credentials with it. The others
+    /// stay as they are, so that the guard finds a demo server among its
+    /// backends' processes.
+    fn has_credentials(&self) -> bool {
+        !matches!(
+            self,
+            Self::DemoServer | Self::Completions { .. } | Self::Guard
+        )
+    }
+}
+
 /// Runs the command that the arguments ask for.
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -115,6 +128,9 @@ pub fn run() -> ExitCode {
         format: cli.global.log_format,
     };
     let config = cli.global.config.as_deref();
+    if cli.verb.has_credentials() {
+        confine::confine();
+    }
     match cli.verb {
         Verb::Serve(args) => serve::run(&args, config, &log),
         Verb::List(args) => list::run(&args, config, log),
