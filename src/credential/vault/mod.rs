@@ -20,6 +20,8 @@ pub(crate) mod making;
 mod memory;
 pub(crate) mod place;
 mod sealed;
+#[cfg(test)]
+mod sharing;
 pub(crate) mod source;
 #[cfg(test)]
 mod tests;

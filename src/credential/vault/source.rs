@@ -136,10 +136,19 @@ async fn secret_service(
     vault: &Path,
     needed: Option<KeyId>,
 ) -> Result<Found, VaultError> {
-    let items = match Items::connect(environment).await {
-        Ok(items) => items,
-        Err(error) => return Ok(Found::None(error.to_string())),
-    };
+    match from_secret_service(environment, vault, needed).await {
+        // It is there or not, willing or not: either way it gives no key.
+        Err(error @ VaultError::SecretService(_)) => Ok(Found::None(error.to_string())),
+        found => found,
+    }
+}
+
+async fn from_secret_service(
+    environment: &Environment,
+    vault: &Path,
+    needed: Option<KeyId>,
+) -> Result<Found, VaultError> {
+    let items = Items::connect(environment).await?;
     if let Some(found) = kept(&items, needed).await? {
         return Ok(found);
     }

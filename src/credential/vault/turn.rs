@@ -131,3 +131,52 @@ fn short(name: &str) -> String {
     }
     format!("{:x}", Sha256::digest(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{BackendName, Duration, LONG_NAME, Medium, Shared, Turns, short};
+
+    fn turns(shared: Option<Shared>) -> Turns {
+        Turns {
+            patience: Duration::from_millis(50),
+            ..Turns::new(shared)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_does_not_come_is_an_error_that_says_who_has_it() {
+        let scratch = tempfile::tempdir().unwrap();
+        let shared = Shared::new(scratch.path().join("s"), Medium::Any, "vault.lock");
+        let (one, other) = (turns(Some(shared.clone())), turns(Some(shared)));
+        let name = BackendName::new("linear").unwrap();
+        let first = one.take(&name).await.unwrap();
+        let error = one.take(&name).await.unwrap_err().to_string();
+        assert!(error.contains("the tokens of linear"), "{error}");
+        assert!(error.contains("another task of this process"), "{error}");
+        // As another process would be told, whose id is another.
+        let error = other.take(&name).await.unwrap_err().to_string();
+        assert!(error.contains("vault.lock-linear"), "{error}");
+        drop(first);
+        drop(other.take(&name).await.unwrap());
+        drop(one.take(&name).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn who_no_longer_waits_takes_no_turn() {
+        let turns = turns(None);
+        let name = BackendName::new("a").unwrap();
+        let first = turns.take(&name).await.unwrap();
+        let gone = tokio::time::timeout(Duration::from_millis(1), turns.take(&name));
+        assert!(gone.await.is_err());
+        drop(first);
+        turns.take(&name).await.unwrap();
+    }
+
+    #[test]
+    fn a_long_name_fits_into_that_of_a_file() {
+        assert_eq!(short("linear"), "linear");
+        let long = "x".repeat(1000);
+        assert!(short(&long).len() <= LONG_NAME);
+        assert_ne!(short(&long), short(&long[1..]));
+    }
+}
