@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use mcpmux::config::{
-    Auth, Config, Environment, EraSetting, ListenTransport, Namespace, Transport,
+    Auth, Config, Environment, EraSetting, ListenTransport, Namespace, StoreKind, TokenStore,
+    Transport, VaultKey,
 };
 
 fn environment() -> Environment {
@@ -31,6 +32,35 @@ fn report(text: &str) -> Vec<String> {
         Ok(config) => panic!("accepted: {config:?}"),
         Err(error) => error.to_string().lines().map(str::to_owned).collect(),
     }
+}
+
+#[test]
+fn a_token_store_is_what_it_says_or_an_error() {
+    assert_eq!(parse("").token_store, TokenStore::default());
+    for (text, part) in [
+        ("kind: valut", "did you mean \"vault\"?"),
+        (
+            "kind: memory, path: /v",
+            "token_store.path: has no meaning with `kind: memory`",
+        ),
+        (
+            "kind: keyring, key: file",
+            "token_store.key: has no meaning",
+        ),
+        ("path: vault", "token_store.path: must begin with"),
+        (
+            "key: file, key_file: key",
+            "token_store.key_file: must begin with",
+        ),
+    ] {
+        let report = report(&format!("token_store: {{ {text} }}")).concat();
+        assert!(report.contains(part), "{text}: {report}");
+    }
+    let unused = parse("token_store: { key_file: /k }").warnings.concat();
+    assert!(
+        unused.contains("has no effect without `key: file`"),
+        "{unused}"
+    );
 }
 
 #[test]
@@ -61,6 +91,7 @@ listen:
   allowed_origins: [https://app.example.com]
   max_body: 1MiB
 connect_retry: { enabled: no, max_delay: 90, attempt_timeout: 1m30s }
+token_store: { kind: vault, key: file, path: ~/t/vault, key_file: /k }
 backends:
   - name: files
     description: Files
@@ -92,6 +123,17 @@ backends:
     assert_eq!(
         config.connect_retry.max_delay,
         config.connect_retry.attempt_timeout
+    );
+
+    assert_eq!(
+        config.token_store,
+        TokenStore {
+            enabled: true,
+            kind: StoreKind::Vault,
+            key: VaultKey::File,
+            path: Some("/home/me/t/vault".into()),
+            key_file: Some("/k".into()),
+        }
     );
 
     let files = &config.backends[0];

@@ -94,6 +94,17 @@ impl<'a> Resolver<'a> {
                 });
             }
         };
+        let token_store = token_store(self.document.token_store);
+        for (key, path) in [
+            ("token_store.path", &token_store.path),
+            ("token_store.key_file", &token_store.key_file),
+        ] {
+            // A service and a terminal are in different directories.
+            if path.as_ref().is_some_and(|path| !path.is_absolute()) {
+                let what = "must begin with \"/\" or \"~/\"";
+                self.problems.push(Problem::of_file(key, what));
+            }
+        }
         if !self.problems.is_empty() {
             return Err(ConfigError::Invalid {
                 problems: self.problems,
@@ -103,7 +114,6 @@ impl<'a> Resolver<'a> {
             self.warnings
                 .push("`backends` is empty: there are no tools to offer".to_owned());
         }
-        let token_store = token_store(self.document.token_store);
         if token_store.key_file.is_some() && token_store.key != VaultKey::File {
             self.warnings
                 .push("`token_store.key_file` has no effect without `key: file`".to_owned());

@@ -13,6 +13,8 @@ use tokio::task::JoinSet;
 use super::{
     Kind, Vault, VaultError,
     items::Items,
+    key::Key,
+    making,
     tests::{kind, name, open, records, secret},
 };
 use crate::config::{Environment, StoreKind, TokenStore, VaultKey};
@@ -175,6 +177,41 @@ async fn the_key_is_kept_by_the_secret_service_and_found_again() {
         "{error}"
     );
     assert_eq!(fs::read(desktop.state().join("vault")).unwrap(), other);
+}
+
+#[tokio::test]
+async fn a_key_is_made_for_a_person_who_asks_and_only_if_it_may_be() {
+    let desktop = Desktop::unlocked().await;
+    let environment = desktop.environment();
+    let made = |needed, may: bool| {
+        let may = move || {
+            if may {
+                Ok(())
+            } else {
+                Err(anyhow::anyhow!("no"))
+            }
+        };
+        making::in_secret_service(&environment, needed, may)
+    };
+    made(None, false).await.unwrap_err();
+    let first = made(None, true).await.unwrap();
+    assert!(first.new);
+    let again = made(None, false).await.unwrap();
+    assert_eq!((again.id, again.new), (first.id, false));
+    assert_eq!(made(Some(first.id), false).await.unwrap().id, first.id);
+    let other = Key::generate().unwrap().id();
+    made(Some(other), false).await.unwrap_err();
+    let settings = TokenStore {
+        key: VaultKey::SecretService,
+        ..TokenStore::default()
+    };
+    let vault = open(&settings, &environment).await;
+    vault
+        .write(&name("a"), "https://i", &secret("x"))
+        .await
+        .unwrap();
+    let needed = making::needed(&desktop.state().join("vault"));
+    assert_eq!(needed, Some(first.id));
 }
 
 #[tokio::test]

@@ -187,7 +187,8 @@ impl DropIn {
         Ok(Self {
             path: folder.join("vault.conf"),
             text: format!(
-                "# The key of the token vault; made by `mcpmux auth init-vault`.\n\
+                "# The key of the token vault; made by `mcpmux auth init-vault`. The service does\n\
+                 # not start while its file is missing (status 243/CREDENTIALS).\n\
                  [Service]\n{option}={name}:{text}\n"
             ),
         })
