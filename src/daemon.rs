@@ -71,6 +71,7 @@ pub async fn run(
     let mut signals = Signals::new().map_err(DaemonError::Start)?;
     descriptors::raise();
     let logins = Logins::new(config);
+    logins.open_store();
     let served = Served {
         logins: Arc::clone(&logins),
         config: config

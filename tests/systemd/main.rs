@@ -21,6 +21,7 @@ mod login;
 mod session;
 mod shutdown;
 mod surroundings;
+mod vault;
 
 use std::{
     env,
@@ -43,6 +44,7 @@ fn tests() -> Vec<Test> {
         login::TESTS,
         shutdown::TESTS,
         surroundings::TESTS,
+        vault::TESTS,
     ]
     .concat()
 }

@@ -7,7 +7,6 @@ use std::{
 };
 
 use tokio::{net::TcpListener, sync::OnceCell};
-use tracing::info;
 
 use super::CALLBACK_PATH;
 use crate::{
@@ -54,7 +53,6 @@ impl House {
         // Boxed: it is done once, and every login would have to hold room for it.
         let open = Box::pin(async {
             let vault = Vault::open(&self.store, &self.environment).await?;
-            info!("OAuth tokens are kept in {}", vault.about());
             Ok(Arc::new(vault))
         });
         self.vault.get_or_try_init(|| open).await.cloned()

@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use oauth2::{AccessToken, RefreshToken, StandardRevocableToken};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::{
     Begun, LoggedOut, LoginError, LoginState, LoginStatus, Returned, Wish,
@@ -57,6 +57,22 @@ impl Logins {
             })
             .collect();
         Arc::new(Self { house, backends })
+    }
+
+    /// Opens the store, if there is anything to keep, so that what is wrong with
+    /// it is said at the start and not when somebody has just logged in.
+    ///
+    /// Must be called within a Tokio runtime.
+    pub fn open_store(&self) {
+        if self.backends.iter().all(|known| known.login.is_none()) {
+            return;
+        }
+        let house = Arc::clone(&self.house);
+        tokio::spawn(async move {
+            if let Err(error) = house.vault().await {
+                error!("{error}");
+            }
+        });
     }
 
     /// mcpmux itself listens at `address`: browsers come back there, to

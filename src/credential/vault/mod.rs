@@ -91,14 +91,21 @@ pub(crate) enum Kind {
 }
 
 impl Vault {
-    /// The store that `settings` ask for. What is used and why is in
+    /// The store that `settings` ask for. What is used and why is logged, and in
     /// [`Self::about`]; a kind that is named and cannot be had is an error, as
     /// is a vault that is there and cannot be read. Bounded in time.
     pub(crate) async fn open(
         settings: &TokenStore,
         environment: &Environment,
     ) -> Result<Self, VaultError> {
-        choice::choose(settings, environment).await
+        let vault = choice::choose(settings, environment).await?;
+        let about = vault.about();
+        if about.makeshift {
+            tracing::warn!("tokens are kept in {about}");
+        } else {
+            tracing::info!("tokens are kept in {about}");
+        }
+        Ok(vault)
     }
 
     /// What it is.
