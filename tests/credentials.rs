@@ -376,17 +376,3 @@ fn what_a_helper_prints_is_in_no_log() {
     mux.stop();
     assert!(!mux.log().contains("printed-secret"));
 }
-
-#[test]
-fn oauth_is_said_to_be_not_yet_in_effect() {
-    let peer = Peer::http(legacy(&["t"]));
-    let mux = Setup::default()
-        .backend("web", &peer, "auth: {type: oauth}")
-        .serve();
-    let (_, message) = Client::legacy(&mux).call("web__t", None).error();
-    assert!(
-        message.contains("web") && message.to_lowercase().contains("oauth"),
-        "{message}"
-    );
-    assert!(peer.requests().is_empty());
-}
