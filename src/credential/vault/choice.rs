@@ -123,10 +123,16 @@ pub(crate) fn vault_path(
     settings: &TokenStore,
     environment: &Environment,
 ) -> Result<PathBuf, VaultError> {
-    match &settings.path {
-        Some(path) => Ok(path.clone()),
-        None => Ok(place::state(environment)?.join(VAULT)),
+    if let Some(path) = &settings.path {
+        return Ok(path.clone());
     }
+    let usual = place::state(environment)?.join(VAULT);
+    // The service of a terminal's user may have its state elsewhere.
+    let former = place::former_state(environment).map(|folder| folder.join(VAULT));
+    let there = |path: &PathBuf| path.symlink_metadata().is_ok();
+    Ok(former
+        .filter(|former| there(former) && !there(&usual))
+        .unwrap_or(usual))
 }
 
 async fn sealed(path: &Path, key: Key, origin: &Origin) -> Result<Vault, VaultError> {

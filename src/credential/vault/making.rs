@@ -32,17 +32,12 @@ pub(crate) fn vaults(settings: &TokenStore, environment: &Environment) -> Vec<Pa
     if let Some(path) = &settings.path {
         return vec![path.clone()];
     }
-    let mut places: Vec<_> = [
-        place::state(environment),
-        // StateDirectory= of a user unit before systemd 254.
-        place::configuration(environment),
-    ]
-    .into_iter()
-    .flatten()
-    .map(|folder| folder.join(choice::VAULT))
-    .collect();
-    places.dedup();
-    places
+    let places = [
+        place::state(environment).ok(),
+        place::former_state(environment),
+    ];
+    let places = places.into_iter().flatten();
+    places.map(|folder| folder.join(choice::VAULT)).collect()
 }
 
 /// The key that the vault at `path` needs; none if there is no vault there, or

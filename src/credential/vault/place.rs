@@ -13,6 +13,13 @@ pub(super) fn state(environment: &Environment) -> Result<PathBuf, VaultError> {
         .ok_or_else(|| missing("none of $STATE_DIRECTORY, $XDG_STATE_HOME and $HOME is set"))
 }
 
+/// Where a service of this user would have its state under systemd before 254
+/// (systemd.exec(5), `StateDirectory=`), if this is no service.
+pub(super) fn former_state(environment: &Environment) -> Option<PathBuf> {
+    let service = given(environment, "STATE_DIRECTORY").is_some();
+    configuration(environment).ok().filter(|_| !service)
+}
+
 /// The runtime directory: what does not.
 pub(super) fn runtime(environment: &Environment) -> Result<PathBuf, VaultError> {
     given(environment, "RUNTIME_DIRECTORY")

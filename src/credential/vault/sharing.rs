@@ -31,6 +31,27 @@ async fn a_directory_that_vanishes_is_made_again() {
 }
 
 #[tokio::test]
+async fn a_terminal_finds_the_vault_of_a_service_of_an_older_systemd() {
+    let (home, key) = (Home::new(), Key::generate().unwrap());
+    let settings = TokenStore::default();
+    let service = home.config();
+    let vault = open(&settings, &home.as_service(&key, &service)).await;
+    vault
+        .write(&name("a"), "https://i", &secret("first"))
+        .await
+        .unwrap();
+    let terminal = open(&settings, &home.with_key(&key)).await;
+    assert_eq!(records(&terminal, "a").await[0].1, "first");
+    assert!(
+        terminal
+            .about()
+            .place
+            .starts_with(service.to_str().unwrap())
+    );
+    assert!(!home.state().exists());
+}
+
+#[tokio::test]
 async fn a_directory_that_is_opened_to_others_later_is_used_no_more() {
     let (home, key) = (Home::new(), Key::generate().unwrap());
     let vault = open(&TokenStore::default(), &home.with_key(&key)).await;

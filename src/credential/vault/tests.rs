@@ -60,6 +60,24 @@ impl Home {
         more.into_iter().collect()
     }
 
+    pub(super) fn config(&self) -> PathBuf {
+        self.disk.path().join(".config/mcpmux")
+    }
+
+    /// As a service whose state systemd keeps in `state`.
+    pub(super) fn as_service(&self, key: &Key, state: &Path) -> Environment {
+        self.with_key(key);
+        let more = [
+            ("HOME", self.disk.path().to_owned()),
+            ("STATE_DIRECTORY", state.to_owned()),
+            (
+                "CREDENTIALS_DIRECTORY",
+                self.disk.path().join("credentials"),
+            ),
+        ];
+        more.into_iter().collect()
+    }
+
     pub(super) fn with_key(&self, key: &Key) -> Environment {
         self.with_credential(key.to_text().expose())
     }
