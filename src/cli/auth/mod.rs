@@ -35,6 +35,13 @@ enum Verb {
     Status(status::Args),
     Login(login::Args),
     Logout(logout::Args),
+pub(super) enum Verb {
+    /// Make the key of the vault in which tokens outlive a reboot
+    ///
+    /// The vault is an encrypted file; this is about where its key is. Without
+    /// an option the key becomes an encrypted credential of systemd's, which
+    /// only this machine can read, where the service manager takes those: the
+    /// system's, and a user's from systemd 256 on. What is there already is kept.
     InitVault(init_vault::Args),
 }
 

@@ -26,12 +26,7 @@ use crate::{
     },
 };
 
-/// Make the key of the vault in which tokens outlive a reboot
-///
-/// The vault is an encrypted file; this is about where its key is. Without an
-/// option the key becomes an encrypted credential of systemd's, which only this
-/// machine can read, where the service manager takes those: the system's, and a
-/// user's from systemd 256 on. What is there already is kept.
+/// Where the key is to be, and how much is to be done.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   mcpmux auth init-vault                              an encrypted credential
