@@ -4,8 +4,11 @@
 // A test that cannot go on ends with what it expected.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
+#[path = "../systemd/authority.rs"]
+mod authority;
 mod command;
 mod daemon;
 mod fake;
+mod login;
 #[path = "../support/mod.rs"]
 mod support;

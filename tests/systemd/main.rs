@@ -12,6 +12,7 @@
 )]
 
 mod activation;
+mod authority;
 mod client;
 mod delivery;
 mod failure;

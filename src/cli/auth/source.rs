@@ -127,7 +127,7 @@ impl Source {
         Ok((Self::Alone { logins, config }, status))
     }
 
-    /// Begins a login.
+    /// Begins a login, where its tokens can be kept.
     pub(super) async fn begin(
         &self,
         backend: &str,
@@ -144,6 +144,7 @@ impl Source {
                 }
             }
             Self::Alone { logins, .. } => {
+                logins.check_store().await?;
                 let begun = logins.begin(backend, wish).await?;
                 Ok((begun, Ending::Alone(Arc::clone(logins), backend.to_owned())))
             }

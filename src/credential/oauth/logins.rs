@@ -16,7 +16,10 @@ use super::{
     steps::Step,
     tokens::Tokens,
 };
-use crate::config::{Auth, BackendName, BackendSettings, Config, Environment, Transport};
+use crate::{
+    config::{Auth, BackendName, BackendSettings, Config, Environment, Transport},
+    credential::vault::Kind,
+};
 
 /// All backends' logins.
 #[derive(Debug)]
@@ -108,6 +111,20 @@ impl Logins {
             });
         }
         all
+    }
+
+    /// Checks that tokens outlive this process; the error says why they do not.
+    pub async fn check_store(&self) -> Result<(), LoginError> {
+        let opened = self.house.vault().await;
+        let vault = opened.map_err(|error| LoginError(error.to_string()))?;
+        let about = vault.about();
+        if about.kind != Kind::Memory {
+            return Ok(());
+        }
+        Err(LoginError(format!(
+            "tokens would be lost with this process, which can keep them in memory only: {}",
+            about.why
+        )))
     }
 
     /// Begins a login of `backend`, or joins the one under way.
