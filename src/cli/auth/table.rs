@@ -63,7 +63,7 @@ pub(super) fn table(backends: &[&LoginStatus], now: SystemTime, style: Style) ->
         }
     }
     if let Some(place) = one_place {
-        let _ = writeln!(text, "\nstored: {}", printable(place));
+        let _ = writeln!(text, "\n{}", printable(&kept(place)));
     }
     text
 }
@@ -131,12 +131,21 @@ fn beneath(status: &LoginStatus, stored: bool) -> Vec<(String, bool)> {
         lines.push((format!("scopes: {}", status.scopes.join(" ")), false));
     }
     if let Some(place) = status.stored.as_deref().filter(|_| stored) {
-        lines.push((format!("stored: {place}"), false));
+        lines.push((kept(place), false));
     }
     if let Some(trouble) = &status.trouble {
         lines.push((trouble.clone(), true));
     }
     lines
+}
+
+/// Where tokens are kept, which may be nowhere.
+fn kept(place: &str) -> String {
+    if place.starts_with("nowhere") {
+        format!("kept {place}")
+    } else {
+        format!("kept in {place}")
+    }
 }
 
 fn paragraph(text: &mut String, paragraph: &str, alarming: bool, style: Style) {
@@ -242,7 +251,7 @@ figma    oauth   waits for you
   log in at https://as/device with the code AB-CD
 github   bearer
 
-stored: the vault
+kept in the vault
 "
         );
     }
@@ -255,7 +264,7 @@ stored: the vault
             text(&[backends.pop().unwrap()], Style::default()),
             "BACKEND  KIND\ngithub   bearer\n"
         );
-        assert!(text(&[linear], Style::default()).contains("\n  stored: the vault\n"));
+        assert!(text(&[linear], Style::default()).contains("\n  kept in the vault\n"));
     }
 
     #[test]

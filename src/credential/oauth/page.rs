@@ -18,7 +18,7 @@ h1{font-size:1.6rem;line-height:1.25;margin:0 0 1rem;padding-left:1rem;border-le
 h1.good{border-color:#1a7f37}\
 h1.bad{border-color:#cf222e}\
 p{overflow-wrap:anywhere}\
-code{font:.95em ui-monospace,monospace;background:#eee;padding:.15em .4em;border-radius:.3em}\
+code{display:inline-block;font:.95em ui-monospace,monospace;background:#eee;padding:.15em .4em;border-radius:.3em}\
 @media(prefers-color-scheme:dark){body{color:#e6e6e6;background:#181818}code{background:#333}\
 h1.good{border-color:#3fb950}h1.bad{border-color:#f85149}}";
 
@@ -61,7 +61,7 @@ pub fn page(returned: &Returned) -> Response<String> {
             }
             answer(
                 StatusCode::BAD_REQUEST,
-                &document("bad", &title, reason, &next),
+                &document("bad", &title, &sentence(reason), &next),
             )
         }
     }
@@ -69,7 +69,25 @@ pub fn page(returned: &Returned) -> Response<String> {
 
 /// The page for a request that is none of a browser coming back, with why.
 pub fn refusal(status: StatusCode, why: &str) -> Response<String> {
-    answer(status, &document("bad", "This was not a login", why, &[]))
+    answer(
+        status,
+        &document("bad", "This was not a login", &sentence(why), &[]),
+    )
+}
+
+/// A reason, which reads on after a colon elsewhere, as a sentence.
+fn sentence(reason: &str) -> String {
+    let mut chars = reason.chars();
+    let mut sentence: String = chars
+        .next()
+        .into_iter()
+        .flat_map(char::to_uppercase)
+        .collect();
+    sentence.push_str(chars.as_str());
+    if sentence.ends_with(char::is_alphanumeric) {
+        sentence.push('.');
+    }
+    sentence
 }
 
 /// The page's HTML. All text is escaped here; `next` are an introduction and a
@@ -175,10 +193,10 @@ mod tests {
 
     #[test]
     fn a_failure_says_why_and_what_to_do_with_400() {
-        let page = failed(Some("linear"), "You declined.");
+        let page = failed(Some("linear"), "consent was refused");
         assert_eq!(page.status(), StatusCode::BAD_REQUEST);
         assert!(page.body().contains(">linear is not logged in</h1>"));
-        assert!(page.body().contains("<p>You declined.</p>"));
+        assert!(page.body().contains("<p>Consent was refused.</p>"));
         assert!(
             page.body()
                 .contains("<code>mcpmux auth login linear</code>")
@@ -225,7 +243,7 @@ mod tests {
     #[test]
     fn what_would_steer_a_terminal_or_the_text_is_not_shown() {
         let page = failed(None, "a\u{1b}[31m\u{202e}b");
-        assert!(page.body().contains("a\u{fffd}[31m\u{fffd}b"));
+        assert!(page.body().contains("A\u{fffd}[31m\u{fffd}b"));
     }
 
     proptest! {
