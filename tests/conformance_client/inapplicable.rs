@@ -1,18 +1,54 @@
 //! What mcpmux is not: the checks that fail, and why that is as it should be.
 //! They are run all the same, so that this table is true.
 
-/// A scenario with checks that fail.
+/// A scenario that mcpmux is not made for.
 pub(crate) struct Inapplicable {
     /// The scenario.
     pub(crate) scenario: &'static str,
-    /// The ids of the checks that fail, or give a warning.
+    /// The ids of the checks that fail; none, if none can pass either.
     pub(crate) checks: &'static [&'static str],
     /// Why.
     pub(crate) why: &'static str,
 }
 
 /// All of them.
-pub(crate) const TABLE: &[Inapplicable] = &[
+const TABLE: &[Inapplicable] = &[
+    Inapplicable {
+        scenario: "auth/dpop",
+        checks: &[
+            "sep-1932-client-token-request-proof",
+            "sep-1932-client-dpop-auth-scheme",
+            "sep-1932-client-fresh-proof",
+        ],
+        why: DPOP,
+    },
+    Inapplicable {
+        scenario: "auth/dpop-nonce",
+        checks: &[
+            "sep-1932-client-token-request-proof",
+            "sep-1932-client-dpop-auth-scheme",
+            "sep-1932-client-fresh-proof",
+            "sep-1932-client-as-nonce",
+            "sep-1932-client-rs-nonce",
+        ],
+        why: DPOP,
+    },
+    Inapplicable {
+        scenario: "auth/cross-app-access-complete-flow",
+        checks: &["complete-flow-token-exchange", "complete-flow-jwt-bearer"],
+        why: ENTERPRISE,
+    },
+    Inapplicable {
+        scenario: "auth/enterprise-managed-authorization",
+        checks: &["complete-flow-token-exchange", "complete-flow-jwt-bearer"],
+        why: ENTERPRISE,
+    },
+    Inapplicable {
+        scenario: "auth/wif-jwt-bearer",
+        checks: &["wif-grant-type"],
+        why: "the extension of workload identity: the assertion of a platform that mcpmux does not \
+              run on is exchanged; a client with a key of its own has client credentials",
+    },
     Inapplicable {
         scenario: "sep-2640-client-no-prefetch",
         checks: &[],
@@ -34,6 +70,12 @@ pub(crate) const TABLE: &[Inapplicable] = &[
         why: SKILLS,
     },
 ];
+
+const DPOP: &str = "the extension of bound tokens (RFC 9449): mcpmux sends bearer tokens";
+
+const ENTERPRISE: &str = "the extension of an enterprise's identity provider: it needs the \
+                          identity token of somebody who is logged in there, and mcpmux logs \
+                          nobody in but at the server itself";
 
 const SKILLS: &str = "a host reads and verifies skills; mcpmux passes them on";
 
