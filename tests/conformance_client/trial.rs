@@ -11,7 +11,7 @@ use std::{
 use libtest_mimic::Failed;
 use serde_json::Value;
 
-use crate::{inapplicable, suite::Suite};
+use crate::{driver, inapplicable, suite::Suite};
 
 /// How long the suite lets the driver be, in milliseconds.
 const PATIENCE: &str = "40000";
@@ -29,6 +29,7 @@ pub(crate) fn run(suite: Suite, revision: &str, scenario: &str) -> Result<(), Fa
         .arg(env::current_exe().unwrap())
         .arg("--output-dir")
         .arg(folder.path())
+        .env(driver::SUITE, suite.kind)
         .stdin(Stdio::null());
     // The stable suite has one server for all revisions.
     if suite.kind == "next" && revision != EXTENSION {
