@@ -20,8 +20,10 @@ const context = await browser.newContext({
 const page = await context.newPage();
 const complaints = [];
 const requests = [];
-page.on("console", (message) => complaints.push(`${message.type()}: ${message.text()}`));
-page.on("pageerror", (error) => complaints.push(String(error)));
+page.on("console", (message) =>
+  complaints.push({ url: message.location().url, text: message.text() }),
+);
+page.on("pageerror", (error) => complaints.push({ url: page.url(), text: String(error) }));
 page.on("request", (request) =>
   requests.push({ url: request.url(), referer: request.headers().referer }),
 );

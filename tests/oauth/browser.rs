@@ -25,7 +25,7 @@ pub(crate) struct Page {
     /// What can be read on it.
     pub(crate) text: String,
     /// What the browser wrote to its console.
-    pub(crate) complaints: Vec<String>,
+    pub(crate) complaints: Vec<Complaint>,
     /// Every request on the way.
     pub(crate) requests: Vec<Asked>,
 }
@@ -37,6 +37,15 @@ pub(crate) struct Asked {
     pub(crate) url: String,
     /// On which page, as the browser tells it.
     pub(crate) referer: Option<String>,
+}
+
+/// A line of the browser's console.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct Complaint {
+    /// What it is about.
+    pub(crate) url: String,
+    /// What it says.
+    pub(crate) text: String,
 }
 
 /// How to look at pages.

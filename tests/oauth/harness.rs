@@ -120,7 +120,7 @@ fn the_peers_tell_every_secret_that_was_used() {
     let redirect = Walker::alice().walk(&begun.url);
     let tokens = script.exchange(&begun, &redirect).json();
     let secrets = Secrets::default();
-    peers.tell(&secrets);
+    peers.tell_all(&secrets);
     let used = [
         tokens["access_token"].as_str().unwrap(),
         tokens["refresh_token"].as_str().unwrap(),

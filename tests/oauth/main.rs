@@ -7,6 +7,7 @@
 mod browser;
 mod fake;
 mod fetch;
+mod house;
 mod install;
 mod peers;
 #[path = "../real/process.rs"]
@@ -24,3 +25,5 @@ mod transcript;
 mod walker;
 
 mod harness;
+mod logins;
+mod pages;

@@ -214,7 +214,7 @@ impl Peers {
     }
 
     /// Adds every secret that was given out or shown so far.
-    pub(crate) fn tell(&self, secrets: &Secrets) {
+    pub(crate) fn tell_all(&self, secrets: &Secrets) {
         for event in self.events() {
             if event["kind"] == "secret" {
                 let text = |name: &str| event[name].as_str().expect("a string").to_owned();

@@ -41,6 +41,13 @@ impl Secrets {
         }
     }
 
+    /// Adds all that others have.
+    pub(crate) fn join(&self, others: &Self) {
+        for secret in others.0.lock().unwrap().iter() {
+            self.add(&secret.what, &secret.value);
+        }
+    }
+
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
         self.0.lock().unwrap().len()

@@ -265,6 +265,15 @@ impl Mux {
             .join("\n")
     }
 
+    /// The log to its end, for after this has ended.
+    pub fn keep_log(&self) -> impl Fn() -> String + Send + use<> {
+        let log = Arc::clone(&self.log);
+        move || {
+            let lines = log.lines.lock().unwrap_or_else(PoisonError::into_inner);
+            lines.0.join("\n")
+        }
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.pid())
