@@ -265,7 +265,8 @@ fn retried(client: &Client, tool: &str) {
         .collect();
     let mut retry = format!(r#"{named},"inputResponses":{{{}}}"#, answers.join(","));
     if let Some(state) = member(&result, "requestState") {
-        retry += &format!(r#","requestState":{state}"#);
+        retry.push_str(",\"requestState\":");
+        retry.push_str(&state);
     }
     client.request("tools/call", &retry);
 }

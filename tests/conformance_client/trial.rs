@@ -3,7 +3,9 @@
 
 use std::{
     collections::BTreeSet,
-    env, fs,
+    env,
+    fmt::Write as _,
+    fs,
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -59,13 +61,13 @@ pub(crate) fn run(suite: Suite, revision: &str, scenario: &str) -> Result<(), Fa
     let mut report = String::new();
     for check in failed {
         let (id, what) = (text(check, "id"), text(check, "description"));
-        report += &format!("  {id}: {what}: {}\n", text(check, "errorMessage"));
+        let _ = writeln!(report, "  {id}: {what}: {}", text(check, "errorMessage"));
     }
     if !shows {
         report += "  no check has passed\n";
     }
     if let Some(entry) = expected {
-        report += &format!("expected were {:?}: {}\n", entry.checks, entry.why);
+        let _ = writeln!(report, "expected were {:?}: {}", entry.checks, entry.why);
     }
     Err(format!("{report}{}", said(&found)).into())
 }
@@ -91,7 +93,7 @@ fn text<'a>(check: &'a Value, member: &str) -> &'a str {
 
 /// What the driver wrote at last.
 fn said(folder: &Path) -> String {
-    let stderr = fs::read_to_string(folder.join("stderr.txt")).unwrap_or_default();
+    let stderr = fs::read(folder.join("stderr.txt")).unwrap_or_default();
     let from = stderr.len().saturating_sub(6000);
-    stderr[stderr.ceil_char_boundary(from)..].to_owned()
+    String::from_utf8_lossy(&stderr[from..]).into_owned()
 }

@@ -35,7 +35,6 @@ enum Verb {
     Status(status::Args),
     Login(login::Args),
     Logout(logout::Args),
-pub(super) enum Verb {
     /// Make the key of the vault in which tokens outlive a reboot
     ///
     /// The vault is an encrypted file; this is about where its key is. Without

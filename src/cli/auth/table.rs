@@ -41,9 +41,9 @@ pub(super) fn table(backends: &[&LoginStatus], now: SystemTime, style: Style) ->
         .iter()
         .filter_map(|status| status.stored.as_deref())
         .collect();
-    let kept = places.len();
+    let stores = places.len();
     places.dedup();
-    let one_place = if kept > 1 && places.len() == 1 {
+    let one_place = if stores > 1 && places.len() == 1 {
         Some(places[0])
     } else {
         None

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
@@ -152,7 +153,7 @@ fn serve(stream: TcpStream, answer: &dyn Fn(&Request) -> Answer) -> Option<()> {
     } = answer(&request);
     let mut head = format!("HTTP/1.1 {status} Scripted\r\nConnection: close\r\n");
     for (name, value) in headers {
-        head += &format!("{name}: {value}\r\n");
+        let _ = write!(head, "{name}: {value}\r\n");
     }
     let stream = stream.get_mut();
     match body {
