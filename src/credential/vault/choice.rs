@@ -140,7 +140,7 @@ async fn sealed(path: &Path, key: Key, origin: &Origin) -> Result<Vault, VaultEr
         key,
         origin: origin.to_string(),
     };
-    let why = format!("encrypted, with the key of {origin}");
+    let why = format!("encrypted with the key from {origin}");
     of_file(
         FileStore::new(path, Some(sealing))?,
         Kind::Vault,

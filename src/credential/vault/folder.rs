@@ -264,7 +264,7 @@ fn make_all(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::{
         fs,
         os::unix::fs::{PermissionsExt, symlink},
@@ -272,6 +272,13 @@ mod tests {
     };
 
     use super::{Folder, Medium, OFlags};
+
+    /// A directory beside this program: builds are on a disk, unlike what is
+    /// temporary on many machines.
+    pub(in crate::credential::vault) fn on_disk() -> tempfile::TempDir {
+        let program = std::env::current_exe().unwrap();
+        tempfile::tempdir_in(program.parent().unwrap()).unwrap()
+    }
 
     fn mode(path: &Path, mode: u32) {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
@@ -340,9 +347,7 @@ mod tests {
 
     #[test]
     fn a_disk_is_told_from_memory() {
-        // The build is on a disk, as a rule; where it is not, there is none.
-        let here = env!("CARGO_MANIFEST_DIR");
-        let disk = tempfile::tempdir_in(here).unwrap();
+        let disk = on_disk();
         let error = Folder::make(&disk.path().join("a"), Medium::Memory).unwrap_err();
         assert!(error.to_string().contains("is on a disk"), "{error}");
         let memory = tempfile::tempdir_in("/dev/shm").unwrap();

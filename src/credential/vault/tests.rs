@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Entry, Kind, Vault, VaultError, key::Key};
+use super::{Entry, Kind, Vault, VaultError, folder::tests::on_disk, key::Key};
 use crate::{
     Secret,
     config::{BackendName, Environment, StoreKind, TokenStore, VaultKey},
@@ -198,15 +198,13 @@ async fn without_a_key_the_runtime_directory_is_used_and_why_is_said() {
 
 #[tokio::test]
 async fn without_any_place_it_is_memory_and_why_is_said() {
-    let home = Home::new();
+    let (home, disk) = (Home::new(), on_disk());
     let vault = open(&TokenStore::default(), &Environment::default()).await;
     assert_eq!(vault.about().kind, Kind::Memory);
     for environment in [
         Environment::default(),
         // A runtime directory that is on a disk.
-        [("XDG_RUNTIME_DIR", env!("CARGO_MANIFEST_DIR"))]
-            .into_iter()
-            .collect(),
+        [("XDG_RUNTIME_DIR", disk.path())].into_iter().collect(),
     ] {
         let settings = TokenStore {
             path: Some(home.state().join("vault")),
@@ -223,7 +221,6 @@ async fn without_any_place_it_is_memory_and_why_is_said() {
         assert!(vault.remove(&name("a"), "https://i").await.unwrap());
         let _lock = vault.lock(&name("a")).await.unwrap();
     }
-    let _ = fs::remove_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("mcpmux"));
 }
 
 #[tokio::test]
@@ -267,14 +264,12 @@ async fn what_is_named_and_cannot_be_had_is_an_error() {
     Vault::open(&kind(StoreKind::Keyring), &nowhere)
         .await
         .unwrap_err();
-    let disk: Environment = [("RUNTIME_DIRECTORY", home.disk.path().join("r"))]
-        .into_iter()
-        .collect();
-    let error = Vault::open(&kind(StoreKind::Runtime), &disk).await;
-    // The temporary directory may itself be in memory.
-    if let Err(error) = error {
-        assert!(error.to_string().contains("on a disk"), "{error}");
-    }
+    let disk = on_disk();
+    let disk = [("RUNTIME_DIRECTORY", disk.path().join("r"))];
+    let error = Vault::open(&kind(StoreKind::Runtime), &disk.into_iter().collect())
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("on a disk"), "{error}");
 }
 
 #[tokio::test]
