@@ -100,6 +100,9 @@ fn url_path(text: &str) -> Result<(), String> {
     if !text.starts_with('/') {
         return Err("must start with \"/\"".to_owned());
     }
+    if text == "/oauth/callback" || text == "/healthz" {
+        return Err("is an address that mcpmux itself answers at".to_owned());
+    }
     if text.contains(['?', '#', '%', ' ']) || text.chars().any(|c| !c.is_ascii_graphic()) {
         return Err("must be a plain path, without \"?\", \"#\", \"%\" or spaces".to_owned());
     }
