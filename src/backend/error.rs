@@ -1,6 +1,6 @@
 //! What can go wrong with a backend, in words that its operator can act on.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use serde_json::json;
 
@@ -77,6 +77,14 @@ impl BackendError {
             self,
             Self::Credential(CredentialError::Login(LoginFailure::Needed(_)))
         )
+    }
+
+    /// The error in a few words, for a log that has the rest.
+    pub(crate) fn brief(&self) -> Cow<'_, str> {
+        if self.needs_login() {
+            return "it needs login".into();
+        }
+        self.to_string().into()
     }
 
     /// The error as a client is told it, for a request that went to `backend`.

@@ -74,11 +74,11 @@ impl Mux {
                 .map_err(refused)?;
             return Ok(parked);
         }
-        let (back, request) = if came_back {
-            let stripped = stripped(&request);
-            (Some(request), stripped)
+        let request = if came_back {
+            self.wait_for_login(&request).await;
+            stripped(&request)
         } else {
-            (None, request)
+            request
         };
         let params = params::of(&request).map_err(refused)?;
         let targets = self
@@ -92,10 +92,6 @@ impl Mux {
         };
         let settings = target.backend.settings();
         let clock = Clock::start(settings.timeout, settings.max_timeout);
-        if let Some(back) = &back {
-            self.wait_for_login(back, &target.backend, clock.deadline)
-                .await;
-        }
         let level = match caller.era() {
             Era::Legacy => caller.level,
             Era::Modern => Level::wanted(&params),

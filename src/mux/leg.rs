@@ -71,7 +71,12 @@ impl Sending<'_> {
             .connect(backend, self.caller, self.request, patience);
         let (connection, lease) = connecting.await.map_err(|error| {
             let method = self.request.method().unwrap_or_default();
-            info!(backend = backend.name(), method, "call failed: {error}");
+            info!(
+                backend = backend.name(),
+                method,
+                "call failed: {}",
+                error.brief()
+            );
             error.to_rpc(backend.name())
         })?;
         if let Some(level) = self.level {

@@ -348,8 +348,9 @@ impl Relay {
                 method,
                 tool = subject,
                 ms,
-                "call {} failed: {error}",
-                self.id.as_str()
+                "call {} failed: {}",
+                self.id.as_str(),
+                error.brief()
             ),
         }
     }

@@ -5,14 +5,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{
-    sync::Semaphore,
-    time::{Instant, timeout_at},
-};
+use tokio::{sync::Semaphore, time::timeout};
 
 use super::{Mux, params, parking::came_back};
 use crate::{
-    backend::{Backend, Introduction, logs_in},
+    backend::{Backend, Introduction, State, logs_in},
     protocol::{
         Era, Id, Message, RawObject, RpcError,
         error::{self, UNAVAILABLE, URL_ELICITATION_REQUIRED},
@@ -21,11 +18,15 @@ use crate::{
     },
 };
 
-/// The key of the one question that a modern client gets.
-const KEY: &str = "mcpmux-login";
+/// What begins the key of the one question that a modern client gets; the
+/// backend's name follows.
+const KEY: &str = "mcpmux-login-";
 
 /// How long the answer to that question is good; a login takes no longer.
 const LIFE: Duration = Duration::from_secs(600);
+
+/// How long a backend may take to notice that its login is done.
+const SETTLES: Duration = Duration::from_secs(1);
 
 /// The most clients that wait at once to be told of the end of a login.
 const MAX: usize = 1000;
@@ -70,8 +71,9 @@ impl Mux {
                 response
             }
             Era::Modern if able && !came_back(&visitor.request) => {
+                let key = format!("{KEY}{}", backend.map_or("", |backend| backend.name()));
                 self.parking
-                    .ask_again(&visitor.request, &id, KEY, &question, LIFE)
+                    .ask_again(&visitor.request, &id, &key, &question, LIFE)
             }
             Era::Legacy | Era::Modern => {
                 Message::failure(Some(&id), &RpcError::new(UNAVAILABLE, said))
@@ -79,28 +81,38 @@ impl Mux {
         }
     }
 
-    /// Waits for the login of `backend` for a client that was sent to it and came
-    /// back with `request`; what the client's user declined is not waited for.
-    pub(super) async fn wait_for_login(
-        &self,
-        request: &Message,
-        backend: &Backend,
-        until: Instant,
-    ) {
-        let accepted = || {
-            let params = RawObject::parse(request.payload()?).ok()?;
-            let answers = RawObject::parse(params.get("inputResponses").ok()??).ok()?;
-            let answer = RawObject::parse(answers.get(KEY).ok()??).ok()?;
-            Some(answer.get_str("action").ok()?? == "accept")
+    /// Waits for the login that a client was sent to which came back with
+    /// `request`; what its user declined is not waited for.
+    pub(super) async fn wait_for_login(&self, request: &Message) {
+        let Some(backend) = self.accepted(request) else {
+            return;
         };
-        if accepted() == Some(true)
-            && let Some(login) = backend.login()
-        {
-            let _ = timeout_at(until, login.ended()).await;
+        if let Some(login) = backend.login() {
             let mut states = backend.watch();
-            let up = states.wait_for(|state| state.connection().is_some());
-            let _ = timeout_at(until, up).await;
+            let patience = backend.settings().timeout;
+            let _ = timeout(patience, login.ended()).await;
+            let settled = states.wait_for(|state| !matches!(state, State::AwaitingLogin(_)));
+            let _ = timeout(SETTLES, settled).await;
         }
+    }
+
+    /// The backend to whose login a user agreed to go.
+    fn accepted(&self, request: &Message) -> Option<&Arc<Backend>> {
+        let params = RawObject::parse(request.payload()?).ok()?;
+        let answers = RawObject::parse(params.get("inputResponses").ok()??).ok()?;
+        self.backends.iter().find(|backend| {
+            let key = format!("{KEY}{}", backend.name());
+            let answer = answers.get(&key).ok().flatten();
+            let answer = answer.and_then(|answer| RawObject::parse(answer).ok());
+            let action = answer.and_then(|answer| {
+                answer
+                    .get_str("action")
+                    .ok()
+                    .flatten()
+                    .map(std::borrow::Cow::into_owned)
+            });
+            action.as_deref() == Some("accept")
+        })
     }
 
     /// Tells a legacy client when the login is over, so that it may call again.

@@ -29,3 +29,4 @@ mod walker;
 mod harness;
 mod logins;
 mod pages;
+mod visits;
