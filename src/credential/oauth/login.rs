@@ -127,7 +127,11 @@ impl Login {
             let run = {
                 let mut state = self.state();
                 if state.generation != used {
-                    return Ok(true);
+                    // Others that were refused have found an end of it, or a token.
+                    if state.tokens().is_some() {
+                        return Ok(true);
+                    }
+                    break;
                 }
                 if state.run.is_none() {
                     let renewable = self.is_unattended()
@@ -248,17 +252,18 @@ impl Login {
         Err(Trouble::from("the login did not get under way, try again"))
     }
 
-    /// The tokens of generation `used` are no good any more, and there is no way
-    /// to others but a person.
+    /// The token of generation `used` is no good any more, and there is no way to
+    /// another but a person, unless one has come meanwhile.
     fn lapse(&self, used: u64) {
         let state = self.state();
-        if state.generation == used {
-            self.standing.send_if_modified(|standing| {
-                let news = *standing != Standing::Needed;
-                *standing = Standing::Needed;
-                news
-            });
+        if state.generation != used && state.tokens().is_some() {
+            return;
         }
+        self.standing.send_if_modified(|standing| {
+            let news = *standing != Standing::Needed;
+            *standing = Standing::Needed;
+            news
+        });
     }
 
     /// Whether nobody needs to consent.
