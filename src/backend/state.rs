@@ -20,16 +20,6 @@ pub(crate) enum State {
     Down(Down),
 }
 
-impl State {
-    /// The connection, if there is one.
-    pub(crate) fn connection(&self) -> Option<&Arc<Connection>> {
-        match self {
-            Self::Up(connection) => Some(connection),
-            Self::Starting | Self::AwaitingLogin(_) | Self::Down(_) => None,
-        }
-    }
-}
-
 /// Why a backend is down, since when, and when it is tried again.
 #[derive(Debug, Clone)]
 pub(crate) struct Down {

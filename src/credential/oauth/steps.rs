@@ -135,10 +135,13 @@ impl Login {
         }
     }
 
-    /// Takes what the store has, if it is other than `record`.
+    /// Takes what the store has, if it is newer than `record`.
     async fn adopt_news(self: &Arc<Self>, vault: &Vault, record: &Record) -> Result<bool, Trouble> {
         let news = self.stored(vault).await?;
-        let news = news.filter(|stored| stored.tokens.is_some() && !stored.has_tokens_of(record));
+        let age = |record: &Record| record.tokens.as_ref().map(|tokens| tokens.received);
+        let news = news.filter(|stored| {
+            !stored.has_tokens_of(record) && age(stored) >= age(record).max(Some(0))
+        });
         let unsaved = self.state().unsaved;
         match news {
             Some(stored) if !unsaved => {

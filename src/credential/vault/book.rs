@@ -103,6 +103,7 @@ impl Book {
     }
 
     /// The bytes of all records.
+    #[cfg(test)]
     pub(super) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(self.size()));
         self.append_to(&mut bytes);
