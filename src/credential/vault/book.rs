@@ -8,8 +8,6 @@
 
 use std::collections::BTreeMap;
 
-use zeroize::Zeroizing;
-
 use super::{Entry, VaultError};
 use crate::{Secret, config::BackendName};
 
@@ -104,8 +102,8 @@ impl Book {
 
     /// The bytes of all records.
     #[cfg(test)]
-    pub(super) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(self.size()));
+    pub(super) fn to_bytes(&self) -> zeroize::Zeroizing<Vec<u8>> {
+        let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(self.size()));
         self.append_to(&mut bytes);
         bytes
     }
