@@ -13,6 +13,7 @@ use std::{
 use tokio::{
     net::{TcpListener, UnixListener, UnixStream},
     signal::unix::{Signal, SignalKind, signal},
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -72,12 +73,17 @@ pub async fn run(
     descriptors::raise();
     let logins = Logins::new(config);
     logins.open_store();
-    let served = Served {
+    let started = Instant::now();
+    let path = config
+        .path
+        .as_ref()
+        .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+    let served = |mux: &Arc<Mux>, sockets| Served {
+        mux: Arc::clone(mux),
         logins: Arc::clone(&logins),
-        config: config
-            .path
-            .as_ref()
-            .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+        config: path.clone(),
+        sockets,
+        started,
     };
     let stop = CancellationToken::new();
     match config.listen.transport {
@@ -88,7 +94,7 @@ pub async fn run(
                 );
             }
             let mux = Mux::start(config, &logins);
-            let control = control::start(served);
+            let control = control::start(served(&mux, vec!["stdin and stdout".to_owned()]));
             let told = tokio::spawn(tell(Arc::clone(&mux), Arc::clone(&notifier)));
             let serving = stdio::serve(
                 Arc::clone(&mux),
@@ -110,14 +116,17 @@ pub async fn run(
             } else {
                 (adopt(handed)?, None)
             };
+            let mut addresses = Vec::new();
             for socket in &sockets {
-                announce(socket, &config.listen.path);
+                let address = address(socket, &config.listen.path);
+                announce(socket, &address);
+                addresses.push(address);
             }
             if let Some(address) = browsers_reach(&sockets) {
                 logins.served_at(address);
             }
             let mux = Mux::start(config, &logins);
-            let control = control::start(served);
+            let control = control::start(served(&mux, addresses));
             let serving = listener::serve(
                 Arc::clone(&mux),
                 Arc::clone(&logins),
@@ -323,24 +332,28 @@ fn browsers_reach(sockets: &[Socket]) -> Option<SocketAddr> {
     addresses.min_by_key(|address| !address.ip().is_loopback())
 }
 
-fn announce(socket: &Socket, path: &str) {
+fn announce(socket: &Socket, address: &str) {
+    info!("listening on {address}");
+    if let Socket::Tcp(listener) = socket
+        && let Ok(address) = listener.local_addr()
+        && !address.ip().is_loopback()
+    {
+        warn_of_open_door(address);
+    }
+}
+
+/// Where clients reach `socket`.
+fn address(socket: &Socket, path: &str) -> String {
     match socket {
-        Socket::Tcp(listener) => {
-            let Ok(address) = listener.local_addr() else {
-                return;
-            };
-            info!("listening on http://{address}{path}");
-            if !address.ip().is_loopback() {
-                warn_of_open_door(address);
-            }
-        }
+        Socket::Tcp(listener) => listener.local_addr().map_or_else(
+            |_| "a TCP socket without an address".to_owned(),
+            |address| format!("http://{address}{path}"),
+        ),
         Socket::Unix(listener) => {
             let address = listener.local_addr().ok();
             let path = address.as_ref().and_then(|address| address.as_pathname());
-            info!(
-                "listening on unix socket {}",
-                path.unwrap_or(Path::new("(unnamed)")).display()
-            );
+            let path = path.unwrap_or(Path::new("(unnamed)"));
+            format!("unix socket {}", path.display())
         }
     }
 }

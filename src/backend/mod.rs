@@ -17,6 +17,7 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
+mod attempt;
 mod calls;
 mod client_end;
 pub mod command;
@@ -34,12 +35,14 @@ mod listening;
 mod login;
 mod mailbox;
 mod offers;
+mod order;
 mod pause;
 mod state;
 #[cfg(test)]
 mod stub;
 mod subscribe;
 mod supervisor;
+mod tally;
 pub(crate) mod unasked;
 mod unit;
 mod unwaited;
@@ -58,9 +61,11 @@ use level::Lowest;
 pub(crate) use link::Link;
 use link::Way;
 pub(crate) use offers::Offers;
+use order::Orders;
 pub(crate) use state::{Down, State};
 pub(crate) use subscribe::Refused;
 pub(crate) use supervisor::Observer;
+pub(crate) use tally::Tally;
 use unasked::Unasked;
 use unit::Size;
 use unwaited::Unwaited;
@@ -89,6 +94,9 @@ pub struct Backend {
     retry: Notify,
     /// Tells the supervisor that the inventory is stale.
     stale: Notify,
+    /// What a person wants of it.
+    orders: Orders,
+    tally: Tally,
 }
 
 /// A connection that has shaken hands.
@@ -169,6 +177,8 @@ impl Backend {
             keepers: TaskTracker::new(),
             retry: Notify::new(),
             stale: Notify::new(),
+            orders: Orders::default(),
+            tally: Tally::default(),
         }
     }
 
@@ -235,6 +245,26 @@ impl Backend {
         self.way.is_ok()
     }
 
+    /// Has it started, if it was stopped.
+    pub fn start(&self) {
+        self.orders.run(false);
+    }
+
+    /// Has it ended, and not started again before it is told.
+    pub fn stop(&self) {
+        self.orders.stop();
+    }
+
+    /// Has it ended and started again.
+    pub fn restart(&self) {
+        self.orders.run(true);
+    }
+
+    /// How its calls went.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
     /// Has it tried again at once, if it is down.
     pub(crate) fn retry_now(&self) {
         self.retry.notify_one();
@@ -282,6 +312,7 @@ impl Backend {
                 State::Up(connection) => return Ok(connection),
                 State::AwaitingLogin(why) => return Err(self.needs_login(&why).await),
                 State::Down(down) => down.to_string(),
+                State::Stopped(_) => stopped(&self.name),
                 State::Starting => "it is starting".to_owned(),
             },
             Ok(Err(_)) => "mcpmux is stopping".to_owned(),
@@ -307,6 +338,11 @@ impl Backend {
             },
         }
     }
+}
+
+/// Why a call to a backend fails that was stopped.
+fn stopped(name: &str) -> String {
+    format!("it was stopped; `mcpmux start {name}` starts it")
 }
 
 impl fmt::Debug for Backend {

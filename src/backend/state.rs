@@ -18,6 +18,8 @@ pub(crate) enum State {
     AwaitingLogin(Down),
     /// Not connected: calls fail at once.
     Down(Down),
+    /// Ended by a person, and not started again before it is told.
+    Stopped(Down),
 }
 
 /// Why a backend is down, since when, and when it is tried again.

@@ -4,30 +4,24 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::JoinHandle,
     time::{Instant, sleep, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use super::{
-    Backend, BackendError, Connection, Down, Ear, Inventory, Link, Lists, State, Unasked, Way,
-    handshake, http, inventory, listening, login, pause,
+    Backend, Connection, Down, Inventory, Link, Lists, State, Unasked, Way, http, inventory,
+    listening, login, order::Order, pause,
 };
-use crate::{
-    config::{ConnectRetry, EraSetting},
-    protocol::Era,
-};
+use crate::{config::ConnectRetry, protocol::Era};
 
 /// A connection that held this long was a good one: the pauses begin anew.
 const PROVEN: Duration = Duration::from_secs(10);
 
 /// How long changes are gathered before the lists are read again.
 const COALESCE: Duration = Duration::from_millis(50);
-
-/// Messages outside of any exchange that may wait for the supervisor.
-const UNASKED: usize = 64;
 
 /// Who is told what becomes of a backend.
 pub(crate) trait Observer {
@@ -50,9 +44,54 @@ impl Backend {
         stop: CancellationToken,
         observer: &impl Observer,
     ) {
-        self.keep_connected(retry, stop, observer).await;
+        let mut orders = self.orders.follow();
+        while !stop.is_cancelled() {
+            let turn = stop.child_token();
+            let keeping = self.keep_connected(retry, turn.clone(), observer);
+            tokio::pin!(keeping);
+            tokio::select! {
+                () = &mut keeping => {
+                    // It has ended, or there is no way to it: an order may come.
+                    tokio::select! {
+                        () = stop.cancelled() => break,
+                        _ = orders.changed() => {}
+                    }
+                }
+                _ = orders.changed() => {
+                    turn.cancel();
+                    keeping.await;
+                }
+            }
+            self.obey(&mut orders, &stop, observer).await;
+        }
         self.keepers.close();
         self.keepers.wait().await;
+    }
+
+    /// Stays stopped for as long as that is wanted.
+    async fn obey(
+        &self,
+        orders: &mut watch::Receiver<Order>,
+        stop: &CancellationToken,
+        observer: &impl Observer,
+    ) {
+        if orders.borrow_and_update().run {
+            info!(backend = self.name(), "started anew on request");
+        } else {
+            info!(backend = self.name(), "stopped on request");
+            let down = Down {
+                reason: "it was stopped on request".into(),
+                since: Instant::now(),
+                next: None,
+            };
+            self.set(State::Stopped(down), observer);
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = orders.wait_for(|order| order.run) => {}
+            }
+            info!(backend = self.name(), "started on request");
+        }
+        self.set(State::Starting, observer);
     }
 
     async fn keep_connected(
@@ -74,7 +113,7 @@ impl Backend {
             let before = standing.as_ref().map(|standing| *standing.borrow());
             let attempt = tokio::select! {
                 () = stop.cancelled() => return,
-                attempt = timeout(retry.attempt_timeout, self.connect(way, &mut era)) => attempt,
+                attempt = timeout(retry.attempt_timeout, self.attempt(way, &mut era)) => attempt,
             };
             let mut lost = None;
             if let Ok(Err(error)) = &attempt
@@ -201,80 +240,12 @@ impl Backend {
             "up: {}",
             connection.server.as_deref().unwrap_or("a server without a name")
         );
+        self.tally.started();
         self.inventory.store(Arc::new(inventory));
         // Whoever sees it up finds the catalog that belongs to it.
         observer.offer_changed(Lists::default());
         self.set(State::Up(Arc::clone(connection)), observer);
         observer.session_began(self);
-    }
-
-    /// One attempt. A process that ends on the probe is launched once more,
-    /// without it.
-    async fn connect(
-        &self,
-        way: &Way,
-        era: &mut Option<Era>,
-    ) -> Result<(Arc<Connection>, Inventory, mpsc::Receiver<Unasked>), BackendError> {
-        let probing = era.is_none() && self.settings.era == EraSetting::Auto;
-        let done = self.connect_as(way, *era).await;
-        let ended = matches!(done, Err(BackendError::Closed(_)));
-        let done = match done {
-            Err(_) if probing && ended && matches!(way, Way::Command(_)) => {
-                debug!(
-                    backend = self.name(),
-                    "the process ended on the probe, launching it without"
-                );
-                self.connect_as(way, Some(Era::Legacy)).await
-            }
-            done => done,
-        };
-        // A server that was replaced may speak another era now.
-        *era = done.as_ref().ok().map(|(connection, ..)| connection.era());
-        done
-    }
-
-    async fn connect_as(
-        &self,
-        way: &Way,
-        era: Option<Era>,
-    ) -> Result<(Arc<Connection>, Inventory, mpsc::Receiver<Unasked>), BackendError> {
-        let (sender, unasked) = mpsc::channel(UNASKED);
-        let link = Link::open(
-            &self.name,
-            way,
-            self.settings.max_message,
-            Ear::new(sender, Arc::clone(&self.told)),
-            &self.keepers,
-            self.client.as_ref(),
-        )?;
-        let shaken = async {
-            let handshake =
-                handshake::shake(&link, self.settings.era, era, self.client.as_deref()).await?;
-            let known = Inventory {
-                offers: Some(Arc::new(handshake.offers)),
-                instructions: handshake.instructions,
-                ..Inventory::clone(&self.inventory())
-            };
-            let revision = handshake.revision;
-            let inventory = if self.client.is_none() {
-                inventory::read(self.name(), &link, revision, Lists::ALL, &known).await?
-            } else {
-                known
-            };
-            Ok((revision, handshake.server, inventory))
-        };
-        match shaken.await {
-            Ok((revision, server, inventory)) => {
-                let offers = inventory.offers.clone().unwrap_or_default();
-                let name = Arc::clone(&self.name);
-                let connection = Connection::new(link, revision, offers, server, name);
-                Ok((Arc::new(connection), inventory, unasked))
-            }
-            Err(error) => {
-                link.end().await;
-                Err(error)
-            }
-        }
     }
 
     /// Stays with a connection until it is lost (says why) or `stop` (`None`).

@@ -11,16 +11,20 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
     backend::command::guard,
+    control::Deed,
     systemd::{LogFormat, LogGuard, LogOptions, init_log},
 };
 
 mod auth;
 mod check;
 mod confine;
+mod deed;
 mod demo_server;
 mod exit;
 mod list;
+mod running;
 mod serve;
+mod status;
 mod survey;
 mod terminal;
 
@@ -77,6 +81,13 @@ enum Verb {
     /// List what all backends offer
     List(list::Args),
     Auth(auth::Args),
+    Status(status::Args),
+    /// Start a server that was stopped, behind the mcpmux that runs
+    Start(deed::Args),
+    /// Stop a server behind the mcpmux that runs, until it is started again
+    Stop(deed::Args),
+    /// End a server behind the mcpmux that runs, and start it again
+    Restart(deed::Args),
     /// Check the configuration, or print its JSON Schema
     Check(check::CheckArgs),
     /// Be a small MCP server on stdin and stdout, for trying things out
@@ -134,6 +145,10 @@ pub fn run() -> ExitCode {
     match cli.verb {
         Verb::Serve(args) => serve::run(&args, config, &log),
         Verb::List(args) => list::run(&args, config, log),
+        Verb::Status(args) => live(log, status::run(&args, config)),
+        Verb::Start(args) => live(log, deed::run(Deed::Start, &args, config)),
+        Verb::Stop(args) => live(log, deed::run(Deed::Stop, &args, config)),
+        Verb::Restart(args) => live(log, deed::run(Deed::Restart, &args, config)),
         Verb::Auth(args) => auth::run(&args, config, log),
         Verb::Check(args) => check::run(&args, config, log),
         Verb::DemoServer => {
@@ -154,6 +169,14 @@ pub fn run() -> ExitCode {
             guard::run();
             ExitCode::SUCCESS
         }
+    }
+}
+
+/// Runs what asks the mcpmux that runs.
+fn live(log: LogOptions, task: impl Future<Output = ExitCode>) -> ExitCode {
+    match start_log(&quieter(log, "error")) {
+        Ok(_log) => survey::run(task),
+        Err(code) => code,
     }
 }
 

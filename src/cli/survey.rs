@@ -70,7 +70,7 @@ async fn all(mux: &Mux, terminal: bool) {
 pub(super) fn reason(backend: &Backend) -> Option<Arc<str>> {
     match backend.state() {
         State::Up(_) => None,
-        State::Down(down) | State::AwaitingLogin(down) => Some(down.reason),
+        State::Down(down) | State::AwaitingLogin(down) | State::Stopped(down) => Some(down.reason),
         State::Starting => Some("interrupted".into()),
     }
 }

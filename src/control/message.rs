@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use super::backends::{Deed, Status};
 use crate::{
     Secret,
     credential::{Begun, LoggedOut, LoginStatus, Wish},
@@ -25,6 +26,18 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "request")]
 pub enum Request {
+    /// How it is. Answered by [`Answer::Status`].
+    #[serde(rename = "status")]
+    Status,
+    /// Start, stop or restart a backend. Answered by [`Answer::Done`] as soon as
+    /// it is under way.
+    #[serde(rename = "backend")]
+    Backend {
+        /// What is to be done.
+        deed: Deed,
+        /// The backend.
+        backend: String,
+    },
     /// How every backend's login stands. Answered by [`Answer::Logins`].
     #[serde(rename = "auth.status")]
     AuthStatus,
@@ -66,6 +79,10 @@ pub enum Answer {
         /// Why.
         reason: String,
     },
+    /// How it is.
+    Status(Status),
+    /// It is under way.
+    Done,
     /// How every backend's login stands.
     Logins {
         /// The backends, as in the configuration.

@@ -10,13 +10,15 @@
 //! are new), and the function that [`server`] gives it to.
 
 mod auth;
+mod backends;
 mod client;
 mod location;
 mod message;
 mod server;
 mod socket;
 
+pub use backends::{Deed, Served, Status};
 pub use client::{Answers, ControlError, ask};
 pub use location::{VARIABLE, candidates};
 pub use message::{Answer, Hello, PROTOCOL, Request};
-pub use server::{Control, Served, start};
+pub use server::{Control, start};

@@ -20,11 +20,12 @@ use tracing::{debug, info, warn};
 use zeroize::Zeroizing;
 
 use super::{
-    auth, location,
+    auth,
+    backends::{self, Served},
+    location,
     message::{Answer, Hello, MAX_REQUEST, PATIENCE, PROTOCOL, Request},
     socket::{self, Bound, SocketError},
 };
-use crate::credential::Logins;
 
 /// The most connections served at once; more wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 32;
@@ -34,15 +35,6 @@ const LIMIT: Duration = Duration::from_secs(20 * 60);
 
 /// The pause after an `accept` that failed, as it does without free descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// What can be controlled.
-#[derive(Debug)]
-pub struct Served {
-    /// The logins of all backends.
-    pub logins: Arc<Logins>,
-    /// The configuration that is served.
-    pub config: Option<PathBuf>,
-}
 
 /// The control socket of this process, while it is served.
 #[derive(Debug)]
@@ -177,6 +169,8 @@ async fn connection(stream: UnixStream, served: &Served) -> io::Result<()> {
 async fn answer(request: Request, served: &Served, replies: &mut Replies) -> io::Result<()> {
     let logins = &served.logins;
     match request {
+        Request::Status => backends::status(served, replies).await,
+        Request::Backend { deed, backend } => backends::act(served, deed, &backend, replies).await,
         Request::AuthStatus => auth::status(logins, replies).await,
         Request::AuthLogin { backend, wish } => auth::login(logins, &backend, wish, replies).await,
         Request::AuthPaste { backend, url } => auth::paste(logins, &backend, &url, replies).await,

@@ -35,6 +35,7 @@ mod parking;
 mod questions;
 mod relay;
 mod rounds;
+mod status;
 mod subscription;
 mod target;
 mod tasks;
@@ -61,6 +62,7 @@ use addressees::Addressees;
 use catalog::{Share, Taken};
 use instances::Instances;
 use parking::Parking;
+pub use status::BackendStatus;
 pub(crate) use target::named_by;
 use tasks::Tasks;
 use visits::Visits;
@@ -262,6 +264,9 @@ impl Mux {
                 State::AwaitingLogin(_) => {
                     let name = backend.name();
                     let _ = write!(trouble, "; {name} needs login: mcpmux auth login {name}");
+                }
+                State::Stopped(_) => {
+                    let _ = write!(trouble, "; {} is stopped", backend.name());
                 }
                 State::Down(down) => {
                     let _ = write!(trouble, "; {}: {}", backend.name(), down.reason);

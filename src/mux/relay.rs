@@ -258,6 +258,10 @@ impl Relay {
 
     /// The response, for the client; after it there is nothing more to be asked.
     pub(super) fn end(&mut self, response: &Message) {
+        self.count(matches!(
+            response.kind(),
+            Kind::Response { failed: true, .. }
+        ));
         self.log(None);
         self.withdraw_questions();
         self.round = None;
@@ -265,6 +269,7 @@ impl Relay {
     }
 
     fn fail(&mut self, error: &BackendError) {
+        self.count(true);
         self.log(Some(error));
         self.withdraw_questions();
         self.round = None;
@@ -330,6 +335,14 @@ impl Relay {
         match asked.purpose {
             Purpose::Backend(id) => self.leg.answer(answer.rewritten(Some(&id), None)),
             Purpose::Round(key) => self.round_answered(&key, &asked.method, &answer).await,
+        }
+    }
+
+    /// Counts the call for the backend that was asked.
+    fn count(&self, failed: bool) {
+        if let Some(target) = self.targets.front() {
+            let time = self.clock.begun.elapsed();
+            target.backend.tally().called(time, failed);
         }
     }
 

@@ -6,6 +6,7 @@
 
 #[path = "../systemd/authority.rs"]
 mod authority;
+mod backends;
 mod command;
 mod daemon;
 mod fake;

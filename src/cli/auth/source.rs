@@ -1,7 +1,6 @@
 //! Who logs in and out: the mcpmux that runs, or this process alone.
 
 use std::{
-    env,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -18,9 +17,12 @@ use tokio::{
 
 use crate::{
     Secret,
-    cli::exit,
+    cli::{
+        exit,
+        running::{Found, find},
+    },
     config::{Config, ConfigError, ListenTransport},
-    control::{Answer, Answers, ControlError, Hello, Request, ask, candidates},
+    control::{Answer, Answers, ControlError, Hello, Request, ask},
     credential::{Begun, LoggedOut, LoginError, LoginStatus, Logins, Wish},
 };
 
@@ -213,41 +215,22 @@ async fn request(path: &Path, request: &Request) -> Result<Answers, Failure> {
 
 /// The mcpmux that runs, if it serves the configuration that was named.
 async fn running(config: Option<&Path>) -> Result<Option<(Source, Vec<LoginStatus>)>, Failure> {
-    let paths = candidates(&|name| env::var_os(name));
-    let only = paths.len() == 1;
-    for path in paths {
-        let mut answers = match ask(&path, &Request::AuthStatus).await {
-            Ok(Some(answers)) => answers,
-            Ok(None) => continue,
-            // One of the system's is not everybody's to control.
-            Err(error) if error.is_permission() && !only => continue,
-            Err(error) => return Err(error.into()),
-        };
-        let hello = answers.hello.clone();
-        if let Some(named) = config
-            && !is_same_file(named, hello.config.as_deref()).await
-        {
+    let (path, mut answers) = match find(config, &Request::AuthStatus).await? {
+        Found::Running { path, answers } => (path, answers),
+        Found::Other(config) => {
             eprintln!(
                 "mcpmux: the mcpmux that runs serves another configuration ({}); going on without it",
-                hello.config.unwrap_or_default().display()
+                config.display()
             );
             return Ok(None);
         }
-        let Answer::Logins { backends } = answers.next().await? else {
-            return Err(unexpected());
-        };
-        return Ok(Some((Source::Running { path, hello }, backends)));
-    }
-    Ok(None)
-}
-
-async fn is_same_file(named: &Path, served: Option<&Path>) -> bool {
-    let (named, served) = (named.to_owned(), served.map(Path::to_owned));
-    let same = spawn_blocking(move || {
-        let served = served.and_then(|served| served.canonicalize().ok());
-        served.is_some() && named.canonicalize().ok() == served
-    });
-    same.await.unwrap_or(false)
+        Found::Nobody => return Ok(None),
+    };
+    let hello = answers.hello.clone();
+    let Answer::Logins { backends } = answers.next().await? else {
+        return Err(unexpected());
+    };
+    Ok(Some((Source::Running { path, hello }, backends)))
 }
 
 /// Whether a mcpmux listens at `address`; asking starts one that systemd has not

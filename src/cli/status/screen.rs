@@ -1,0 +1,177 @@
+//! The status as people read it.
+
+use std::{fmt::Write, time::Duration};
+
+use crate::{
+    cli::terminal::{Style, printable},
+    control::Status,
+    mux::BackendStatus,
+};
+
+const HEADINGS: [&str; 8] = [
+    "BACKEND", "STATE", "ERA", "TOOLS", "CALLS", "ERRORS", "P50", "P95",
+];
+
+/// One screen.
+pub(super) fn screen(status: &Status, style: Style) -> String {
+    let up = status
+        .backends
+        .iter()
+        .filter(|backend| backend.state == "up");
+    let mut text = format!(
+        "mcpmux {}, running for {}, process {}\n",
+        status.version,
+        span(Duration::from_secs(status.uptime)),
+        status.pid
+    );
+    for socket in &status.sockets {
+        let _ = writeln!(text, "serving {}", printable(socket));
+    }
+    if let Some(config) = &status.config {
+        let _ = writeln!(text, "configured by {}", config.display());
+    }
+    let _ = writeln!(
+        text,
+        "{}/{} backends up\n",
+        up.count(),
+        status.backends.len()
+    );
+    let rows: Vec<[String; 8]> = status.backends.iter().map(row).collect();
+    let widths: [usize; 8] = std::array::from_fn(|column| {
+        let longest = rows.iter().map(|row| row[column].chars().count()).max();
+        longest.unwrap_or(0).max(HEADINGS[column].len())
+    });
+    let headings = HEADINGS.map(str::to_owned);
+    text += &style.dim(line(&headings, &widths, |_, cell| cell).trim_end());
+    text.push('\n');
+    for (backend, row) in status.backends.iter().zip(&rows) {
+        let up = backend.state == "up";
+        let line = line(row, &widths, |column, cell| match column {
+            0 => style.bold(&cell),
+            1 if !up => style.alarming(&cell),
+            _ => cell,
+        });
+        text += line.trim_end();
+        text.push('\n');
+        if let Some(reason) = &backend.reason {
+            let _ = writeln!(text, "  {}", beneath(backend, reason));
+        }
+    }
+    text
+}
+
+fn row(backend: &BackendStatus) -> [String; 8] {
+    let time = |micros: Option<u64>| micros.map_or_else(|| "-".to_owned(), micro);
+    [
+        backend.name.clone(),
+        backend.state.clone(),
+        backend.era.clone().unwrap_or_else(|| "-".to_owned()),
+        backend.tools.to_string(),
+        backend.calls.to_string(),
+        backend.errors.to_string(),
+        time(backend.p50),
+        time(backend.p95),
+    ]
+}
+
+fn line(row: &[String; 8], widths: &[usize; 8], dress: impl Fn(usize, String) -> String) -> String {
+    let mut text = String::new();
+    for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+        // Numbers stand under each other.
+        let cell = if column >= 3 {
+            format!("{cell:>width$}")
+        } else {
+            format!("{cell:<width$}")
+        };
+        text += &dress(column, cell);
+        text += "  ";
+    }
+    text
+}
+
+/// What is said of a backend that is not up.
+fn beneath(backend: &BackendStatus, reason: &str) -> String {
+    let mut text = printable(reason);
+    if let Some(since) = backend.since {
+        let _ = write!(text, ", for {}", span(Duration::from_secs(since)));
+    }
+    if let Some(next) = backend.next {
+        let _ = write!(
+            text,
+            "; next attempt in {}",
+            span(Duration::from_secs(next))
+        );
+    }
+    text
+}
+
+fn micro(micros: u64) -> String {
+    match micros {
+        0..1_000 => format!("{micros} µs"),
+        1_000..1_000_000 => format!("{} ms", micros.div_ceil(1_000)),
+        _ => span(Duration::from_micros(micros)),
+    }
+}
+
+fn span(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn backend(name: &str, state: &str) -> BackendStatus {
+        BackendStatus {
+            name: name.to_owned(),
+            state: state.to_owned(),
+            reason: None,
+            since: None,
+            next: None,
+            era: Some("modern".to_owned()),
+            revision: None,
+            server: None,
+            tools: 3,
+            prompts: 0,
+            resources: 0,
+            calls: 1200,
+            errors: 1,
+            p50: Some(90),
+            p95: Some(1_500),
+            restarts: 0,
+        }
+    }
+
+    #[test]
+    fn one_screen_says_all() {
+        let mut down = backend("gone", "down");
+        down.reason = Some("it ended\u{1b}[2J".to_owned());
+        down.since = Some(65);
+        down.next = Some(4);
+        let status = Status {
+            version: "0.1.0".to_owned(),
+            pid: 7,
+            uptime: 7_300,
+            config: None,
+            sockets: vec!["http://127.0.0.1:8080/mcp".to_owned()],
+            backends: vec![backend("files", "up"), down],
+        };
+        let text = screen(&status, Style::default());
+        assert_eq!(
+            text,
+            "mcpmux 0.1.0, running for 2 h, process 7\n\
+             serving http://127.0.0.1:8080/mcp\n\
+             1/2 backends up\n\n\
+             BACKEND  STATE  ERA     TOOLS  CALLS  ERRORS    P50   P95\n\
+             files    up     modern      3   1200       1  90 µs  2 ms\n\
+             gone     down   modern      3   1200       1  90 µs  2 ms\n  \
+             it ended[2J, for 65 s; next attempt in 4 s\n"
+        );
+    }
+}

@@ -1,0 +1,106 @@
+//! How every backend is, for people and scripts.
+
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::Mux;
+use crate::backend::{Backend, Down, State};
+
+/// How one backend is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BackendStatus {
+    /// Its name.
+    pub name: String,
+    /// `starting`, `up`, `awaiting login`, `down` or `stopped`.
+    pub state: String,
+    /// Why it is not up.
+    pub reason: Option<String>,
+    /// How long it has not been up, in seconds.
+    pub since: Option<u64>,
+    /// When it is tried again, in seconds from now.
+    pub next: Option<u64>,
+    /// `legacy` or `modern`.
+    pub era: Option<String>,
+    /// The revision of MCP that it speaks.
+    pub revision: Option<String>,
+    /// What it calls itself.
+    pub server: Option<String>,
+    /// How many tools it offers, or offered last.
+    pub tools: usize,
+    /// The same of prompts.
+    pub prompts: usize,
+    /// The same of resources.
+    pub resources: usize,
+    /// Calls that have ended.
+    pub calls: u64,
+    /// Those of them that ended with an error.
+    pub errors: u64,
+    /// The median of a call's time, in microseconds.
+    pub p50: Option<u64>,
+    /// The time within which 95 of 100 calls have ended, in microseconds.
+    pub p95: Option<u64>,
+    /// How often it was connected anew.
+    pub restarts: u64,
+}
+
+impl Mux {
+    /// How every backend is, in the order of the configuration.
+    pub fn status(&self) -> Vec<BackendStatus> {
+        self.backends
+            .iter()
+            .map(|backend| status(backend))
+            .collect()
+    }
+
+    /// The enabled backend of this name.
+    pub fn backend(&self, name: &str) -> Option<&Backend> {
+        let found = self.backends.iter().find(|backend| backend.name() == name);
+        found.map(AsRef::as_ref)
+    }
+}
+
+fn status(backend: &Backend) -> BackendStatus {
+    let state = backend.state();
+    let (word, down) = match &state {
+        State::Starting => ("starting", None),
+        State::Up(_) => ("up", None),
+        State::AwaitingLogin(down) => ("awaiting login", Some(down)),
+        State::Down(down) => ("down", Some(down)),
+        State::Stopped(down) => ("stopped", Some(down)),
+    };
+    let connection = backend.connected();
+    let inventory = backend.inventory();
+    let tally = backend.tally();
+    let micros = |share| {
+        let time = tally.quantile(share)?;
+        u64::try_from(time.as_micros()).ok()
+    };
+    BackendStatus {
+        name: backend.name().to_owned(),
+        state: word.to_owned(),
+        reason: down.map(|down| reason(&state, down)),
+        since: down.map(|down| down.since.elapsed().as_secs()),
+        next: down
+            .and_then(|down| down.next)
+            .map(|next| next.saturating_duration_since(Instant::now()).as_secs()),
+        era: connection.as_ref().map(|up| up.era().to_string()),
+        revision: connection.as_ref().map(|up| up.revision.to_string()),
+        server: connection.as_ref().and_then(|up| up.server.clone()),
+        tools: inventory.tools.len(),
+        prompts: inventory.prompts.len(),
+        resources: inventory.resources.len(),
+        calls: tally.calls(),
+        errors: tally.failed(),
+        p50: micros(0.5),
+        p95: micros(0.95),
+        restarts: tally.restarts(),
+    }
+}
+
+/// Why; the link of a login is for the log and for who needs it.
+fn reason(state: &State, down: &Down) -> String {
+    match state {
+        State::AwaitingLogin(_) => "a person has to log in: mcpmux auth login".to_owned(),
+        _ => down.reason.to_string(),
+    }
+}

@@ -1,0 +1,138 @@
+//! How the mcpmux that runs is, and servers started and stopped by hand.
+
+use std::{
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+
+use crate::support::{Client, Mux, Peer, Setup, eventually, legacy};
+
+/// A mcpmux in front of one server, and commands that reach it.
+struct Desk {
+    dir: tempfile::TempDir,
+    peer: Peer,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            peer: Peer::new(legacy(&["t"])),
+        }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.dir.path().join("control.sock")
+    }
+
+    fn serve(&self) -> Mux {
+        let mux = Setup::one("b", &self.peer)
+            .env("MCPMUX_CONTROL", self.socket().to_str().unwrap())
+            .serve();
+        mux.logged("control socket ");
+        Client::wait_for(&mux, "b__t");
+        mux
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_mcpmux"))
+            .args(arguments)
+            .env_clear()
+            .env("MCPMUX_CONTROL", self.socket())
+            .output()
+            .unwrap()
+    }
+
+    #[track_caller]
+    fn done(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[track_caller]
+    fn becomes(&self, key: &str, value: impl Into<Value>) {
+        let value = value.into();
+        eventually(&format!("{key} {value}"), || {
+            (self.backend()[key] == value).then_some(())
+        });
+    }
+
+    #[track_caller]
+    fn backend(&self) -> Value {
+        let status: Value = serde_json::from_str(&self.done(&["status", "--json"])).unwrap();
+        status["backends"][0].clone()
+    }
+}
+
+#[test]
+fn the_status_says_how_the_mcpmux_that_runs_and_its_servers_are() {
+    let desk = Desk::new();
+    let mux = desk.serve();
+    Client::legacy(&mux).call("b__t", None).result();
+    let status: Value = serde_json::from_str(&desk.done(&["status", "--json"])).unwrap();
+    assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(status["pid"], mux.pid());
+    let address = format!("http://{}/mcp", mux.address());
+    assert_eq!(status["sockets"][0], address);
+    let backend = &status["backends"][0];
+    assert_eq!(backend["name"], "b");
+    assert_eq!(backend["state"], "up");
+    assert_eq!(backend["era"], "legacy");
+    assert_eq!(backend["tools"], 1);
+    assert_eq!(backend["calls"], 1);
+    assert_eq!(backend["errors"], 0);
+    assert!(backend["p50"].as_u64() > Some(0), "{backend}");
+    let text = desk.done(&["status"]);
+    assert!(
+        text.contains(&address) && text.contains("1/1 backends up"),
+        "{text}"
+    );
+    // One that is not there is not shown.
+    assert_eq!(desk.run(&["status", "c"]).status.code(), Some(1));
+}
+
+#[test]
+fn a_server_that_is_stopped_stays_so_until_it_is_started() {
+    let desk = Desk::new();
+    let mux = desk.serve();
+    desk.done(&["stop", "b"]);
+    desk.becomes("state", "stopped");
+    let client = Client::legacy(&mux);
+    let (_, why) = client.call("b__t", None).error();
+    assert!(why.contains("mcpmux start b"), "{why}");
+    assert_eq!(client.names(), ["b__t"], "what it offered last");
+    desk.done(&["start", "b"]);
+    desk.becomes("state", "up");
+    client.call("b__t", None).result();
+    assert_eq!(desk.peer.starts(), 2);
+}
+
+#[test]
+fn a_server_that_is_restarted_is_another_process() {
+    let desk = Desk::new();
+    let mux = desk.serve();
+    desk.done(&["restart", "b"]);
+    desk.becomes("restarts", 1);
+    assert_eq!(desk.peer.starts(), 2);
+    Client::legacy(&mux).call("b__t", None).result();
+    // To start what runs changes nothing.
+    desk.done(&["start", "b"]);
+    assert_eq!(desk.backend()["restarts"], 1);
+}
+
+#[test]
+fn what_cannot_be_done_is_said() {
+    let desk = Desk::new();
+    let nobody = desk.run(&["status"]);
+    assert_eq!(nobody.status.code(), Some(69));
+    let said = String::from_utf8_lossy(&nobody.stderr);
+    assert!(said.contains("no mcpmux runs here"), "{said}");
+    let _mux = desk.serve();
+    let unknown = desk.run(&["stop", "c"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&unknown.stderr);
+    assert!(said.contains("there is no backend \"c\""), "{said}");
+}
