@@ -49,6 +49,7 @@ fn every_example_works_when_uncommented_and_every_key_stands_in_one() {
             "slack",
             "wiki",
             "reports",
+            "metrics",
             "everything"
         ]
     );
@@ -85,7 +86,7 @@ fn each_example_works_when_it_alone_is_uncommented() {
         }
         at += block.len();
     }
-    assert_eq!(tried, 14);
+    assert_eq!(tried, 15);
 }
 
 /// `MCPMUX_UPDATE=1 cargo test --test documentation` writes the table anew.

@@ -27,7 +27,8 @@ pub(super) fn credentials(auth: document::Auth) -> Result<Auth, String> {
     })
 }
 
-fn oauth(auth: document::Auth) -> Result<OAuthSettings, String> {
+fn oauth(mut auth: document::Auth) -> Result<OAuthSettings, String> {
+    let grant = grant(&mut auth)?;
     let client_id = given(
         "client_id",
         auth.client_id.map(Secret::new),
@@ -38,14 +39,13 @@ fn oauth(auth: document::Auth) -> Result<OAuthSettings, String> {
         auth.client_secret,
         auth.client_secret_command,
     )?;
-    let grant = match auth.grant {
-        document::Grant::AuthorizationCode => Grant::AuthorizationCode,
-        document::Grant::ClientCredentials => Grant::ClientCredentials,
-    };
     if client_id.is_none() && (client_secret.is_some() || auth.private_key.is_some()) {
         return Err("`auth.client_id` is missing: whose secret or key is it?".to_owned());
     }
-    if grant == Grant::ClientCredentials && client_secret.is_none() && auth.private_key.is_none() {
+    if matches!(grant, Grant::ClientCredentials)
+        && client_secret.is_none()
+        && auth.private_key.is_none()
+    {
         return Err(
             "`auth.grant: client_credentials` needs `auth.client_id` with `auth.client_secret` or `auth.private_key`"
                 .to_owned(),
@@ -74,6 +74,60 @@ fn oauth(auth: document::Auth) -> Result<OAuthSettings, String> {
     })
 }
 
+/// The grant, with the keys that no other one has.
+fn grant(auth: &mut document::Auth) -> Result<Grant, String> {
+    let of_jwt_bearer = [
+        ("assertion", auth.assertion.is_some()),
+        ("assertion_command", !auth.assertion_command.is_empty()),
+    ];
+    only_with(
+        auth.grant,
+        document::Grant::JwtBearer,
+        "jwt_bearer",
+        &of_jwt_bearer,
+    )?;
+    Ok(match auth.grant {
+        document::Grant::AuthorizationCode => Grant::AuthorizationCode,
+        document::Grant::ClientCredentials => Grant::ClientCredentials,
+        document::Grant::JwtBearer => Grant::JwtBearer {
+            assertion: needed(
+                "jwt_bearer",
+                "assertion",
+                auth.assertion.take(),
+                &mut auth.assertion_command,
+            )?,
+        },
+    })
+}
+
+/// The keys that are there, of those that only the grant `owner` has, must be
+/// there with it.
+fn only_with(
+    grant: document::Grant,
+    owner: document::Grant,
+    name: &str,
+    keys: &[(&str, bool)],
+) -> Result<(), String> {
+    match keys.iter().find(|(_, is_there)| *is_there) {
+        Some((key, _)) if grant != owner => {
+            Err(format!("`auth.{key}` is for `auth.grant: {name}` only"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The value of `key`, or the command that prints it, without which there is no
+/// `grant`.
+fn needed(
+    grant: &str,
+    key: &str,
+    value: Option<Secret>,
+    command: &mut Vec<String>,
+) -> Result<Given, String> {
+    let given = given(key, value, std::mem::take(command))?;
+    given.ok_or_else(|| format!("`auth.grant: {grant}` needs `auth.{key}` or `auth.{key}_command`"))
+}
+
 fn given(key: &str, value: Option<Secret>, command: Vec<String>) -> Result<Option<Given>, String> {
     match (value, command.is_empty()) {
         (Some(_), false) => Err(format!(
@@ -82,5 +136,45 @@ fn given(key: &str, value: Option<Secret>, command: Vec<String>) -> Result<Optio
         (Some(value), true) => Ok(Some(Given::Value(value))),
         (None, false) => Ok(Some(Given::Command(command))),
         (None, true) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, Environment};
+
+    /// What is wrong with these keys of `auth`, if anything is.
+    fn wrong(keys: &str) -> Option<String> {
+        let text = format!(
+            "backends:\n- name: b\n  transport: http\n  endpoint: https://b.example/mcp\n  \
+             auth: {{type: oauth, {keys}}}\n"
+        );
+        let parsed = Config::parse(&text, "m.yaml", &Environment::default());
+        parsed.err().map(|error| error.to_string())
+    }
+
+    #[track_caller]
+    fn is_wrong(keys: &str, with: &str) {
+        let error = wrong(keys).expect(keys);
+        assert!(error.contains(with) && !error.contains("s3cret"), "{error}");
+    }
+
+    #[test]
+    fn a_grant_has_what_it_needs_and_no_key_of_another() {
+        is_wrong(
+            "grant: jwt_bearer",
+            "`auth.grant: jwt_bearer` needs `auth.assertion` or `auth.assertion_command`",
+        );
+        is_wrong(
+            "grant: jwt_bearer, assertion: s3cret, assertion_command: [x]",
+            "`auth.assertion` and `auth.assertion_command` exclude each other",
+        );
+        for grant in ["authorization_code", "client_credentials"] {
+            is_wrong(
+                &format!("grant: {grant}, assertion: s3cret"),
+                "`auth.assertion` is for `auth.grant: jwt_bearer` only",
+            );
+        }
+        assert_eq!(wrong("grant: jwt_bearer, assertion_command: [x]"), None);
     }
 }

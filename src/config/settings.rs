@@ -1,11 +1,14 @@
 //! The settings that the rest of the house reads: validated, expanded, with
 //! every default filled in. Nothing here knows of YAML.
 
+mod oauth;
+
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use http::HeaderName;
 use url::Url;
 
+pub use self::oauth::{Given, Grant, OAuthSettings, Resource};
 use crate::Secret;
 
 /// A validated configuration.
@@ -301,62 +304,4 @@ pub enum Auth {
     },
     /// `OAuth`.
     OAuth(Box<OAuthSettings>),
-}
-
-/// How `OAuth` tokens of one backend are had.
-#[derive(Debug, Clone)]
-pub struct OAuthSettings {
-    /// Who consents.
-    pub grant: Grant,
-    /// The scopes to ask for; those that the server names if empty.
-    pub scopes: Vec<String>,
-    /// The name shown on the consent screen.
-    pub client_name: String,
-    /// Whether a browser may be opened.
-    pub open_browser: bool,
-    /// A loopback port for the redirect, in place of mcpmux's own address.
-    pub callback_port: Option<u16>,
-    /// The id of a client that was registered by hand.
-    pub client_id: Option<Given>,
-    /// Its secret.
-    pub client_secret: Option<Given>,
-    /// The private key that signs for it, PEM.
-    pub private_key: Option<Secret>,
-    /// The algorithm of that key, if named.
-    pub signing_algorithm: Option<String>,
-    /// The URL of a Client ID Metadata Document.
-    pub client_metadata_url: Option<Url>,
-    /// The resource indicator (RFC 8707).
-    pub resource: Resource,
-    /// Whether the authorization server's metadata may name another issuer.
-    pub allow_issuer_mismatch: bool,
-}
-
-/// Who consents to a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Grant {
-    /// A person, in a browser or on another device.
-    AuthorizationCode,
-    /// Nobody: the client asks for itself.
-    ClientCredentials,
-}
-
-/// A value that the document has, or that a command prints.
-#[derive(Debug, Clone)]
-pub enum Given {
-    /// The value.
-    Value(Secret),
-    /// Program and arguments; never empty.
-    Command(Vec<String>),
-}
-
-/// The resource indicator that is sent (RFC 8707).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Resource {
-    /// The one that the server names, else its endpoint.
-    Found,
-    /// This one.
-    Fixed(String),
-    /// None.
-    None,
 }

@@ -109,6 +109,10 @@ fn auth(scenario: &str, context: &Value) -> Value {
     if stable && scenario == "auth/2025-03-26-oauth-metadata-backcompat" {
         auth["allow_issuer_mismatch"] = true.into();
     }
+    if scenario == "auth/wif-jwt-bearer" {
+        auth["grant"] = "jwt_bearer".into();
+        auth["assertion"] = context["valid_jwt"].clone();
+    }
     if scenario == "auth/basic-cimd" {
         auth["client_metadata_url"] = "https://conformance-test.local/client-metadata.json".into();
     }

@@ -44,12 +44,6 @@ const TABLE: &[Inapplicable] = &[
         why: ENTERPRISE,
     },
     Inapplicable {
-        scenario: "auth/wif-jwt-bearer",
-        checks: &["wif-grant-type"],
-        why: "the extension of workload identity: the assertion of a platform that mcpmux does not \
-              run on is exchanged; a client with a key of its own has client credentials",
-    },
-    Inapplicable {
         scenario: "sep-2640-client-no-prefetch",
         checks: &[],
         why: SKILLS,

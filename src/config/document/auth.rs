@@ -34,8 +34,17 @@ pub(in crate::config) struct Auth {
     /// `exp` of its own.
     pub(in crate::config) ttl: Span,
     /// `type: oauth`: how tokens are had: by a person's consent in a browser, or
-    /// by mcpmux itself, unattended, as a client with credentials of its own.
+    /// by mcpmux itself, unattended.
     pub(in crate::config) grant: Grant,
+    /// `grant: jwt_bearer`: the JWT by which the platform vouches for this workload
+    /// (SEP-1933); its audience is the authorization server.
+    #[serde(deserialize_with = "secret")]
+    #[schemars(with = "Option<String>")]
+    pub(in crate::config) assertion: Option<Secret>,
+    /// `grant: jwt_bearer`: a command that prints such a JWT, run anew for each
+    /// token.
+    #[schemars(length(min = 1))]
+    pub(in crate::config) assertion_command: Vec<String>,
     /// `type: oauth`: the scopes to ask for, in place of those that the server
     /// names.
     pub(in crate::config) scopes: Vec<String>,
@@ -97,7 +106,7 @@ pub(in crate::config) enum AuthType {
 }
 
 /// How an `OAuth` token is had.
-#[derive(Clone, Copy, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::config) enum Grant {
     /// A person consents (RFC 6749, section 4.1, with PKCE).
@@ -105,6 +114,9 @@ pub(in crate::config) enum Grant {
     AuthorizationCode,
     /// The client asks for itself (RFC 6749, section 4.4).
     ClientCredentials,
+    /// A workload shows the JWT that its platform gives it (RFC 7523, section
+    /// 2.1); `client_id` may be left out.
+    JwtBearer,
 }
 
 impl Default for Auth {
@@ -117,6 +129,8 @@ impl Default for Auth {
             command: Vec::new(),
             ttl: Span::minutes(5),
             grant: Grant::default(),
+            assertion: None,
+            assertion_command: Vec::new(),
             scopes: Vec::new(),
             client_name: "mcpmux".to_owned(),
             open_browser: true,
@@ -165,6 +179,8 @@ fn types(schema: &mut schemars::Schema) {
             requires: &[],
             owns: &[
                 "grant",
+                "assertion",
+                "assertion_command",
                 "scopes",
                 "client_name",
                 "open_browser",

@@ -41,7 +41,7 @@ pub(in crate::credential) enum AuthMethod {
 /// What mcpmux is to one authorization server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::credential) struct Client {
-    /// `client_id`.
+    /// `client_id`; empty if it has none.
     pub(in crate::credential) id: String,
     /// `client_secret`.
     pub(in crate::credential) secret: Option<Secret>,
@@ -165,6 +165,19 @@ impl Client {
             expires_at: None,
             redirect_uri: None,
         })
+    }
+
+    /// A client without an id: an assertion may say all that there is to say (RFC
+    /// 7521 section 4.1).
+    pub(in crate::credential) fn unnamed() -> Self {
+        Self {
+            id: String::new(),
+            secret: None,
+            method: AuthMethod::None,
+            origin: Origin::Configured,
+            expires_at: None,
+            redirect_uri: None,
+        }
     }
 
     /// The client as it is kept: its secret in clear, for what encrypts it.

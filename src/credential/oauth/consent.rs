@@ -32,7 +32,8 @@ impl Login {
     /// Begins to ask a person to consent, as `wish` says.
     pub(super) async fn ask(self: &Arc<Self>, wish: Wish) -> Result<(), Trouble> {
         if self.is_unattended() {
-            return Err("nobody has to consent (auth.grant: client_credentials)".into());
+            let grant = self.settings.grant.name();
+            return Err(format!("nobody has to consent (auth.grant: {grant})").into());
         }
         let web = self.web()?;
         // One that is open holds its port.

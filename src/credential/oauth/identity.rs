@@ -59,9 +59,9 @@ pub(super) async fn client(
     let mut grants = match settings.grant {
         Grant::AuthorizationCode => vec!["authorization_code", "refresh_token"],
         Grant::ClientCredentials => vec!["client_credentials"],
+        Grant::JwtBearer { .. } => return Ok(Client::unnamed()),
     };
-    if server.device_authorization_endpoint.is_some() && settings.grant == Grant::AuthorizationCode
-    {
+    if server.device_authorization_endpoint.is_some() && !settings.grant.is_unattended() {
         grants.push(super::device::GRANT);
     }
     let wanted = Wanted {
@@ -92,7 +92,8 @@ fn now() -> u64 {
     since.map_or(0, |since| since.as_secs())
 }
 
-async fn given(given: &Given, house: &House) -> Result<Secret, String> {
+/// The value, which a command prints anew each time.
+pub(super) async fn given(given: &Given, house: &House) -> Result<Secret, String> {
     match given {
         Given::Value(value) => Ok(value.clone()),
         Given::Command(argv) => {

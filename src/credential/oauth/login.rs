@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     Secret,
-    config::{BackendName, Grant, HttpSettings, OAuthSettings},
+    config::{BackendName, HttpSettings, OAuthSettings},
 };
 
 /// How long a request waits for the link to a consent; it is there at once but
@@ -268,7 +268,7 @@ impl Login {
 
     /// Whether nobody needs to consent.
     pub(super) fn is_unattended(&self) -> bool {
-        self.settings.grant == Grant::ClientCredentials
+        self.settings.grant.is_unattended()
     }
 
     /// Waits until the consent that is being asked for has been given, refused,

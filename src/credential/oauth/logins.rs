@@ -216,13 +216,11 @@ impl Login {
             }
             (None, None) => LoginState::NotAsked,
         };
-        let refreshes = if self.is_unattended() {
-            Some("client credentials")
-        } else {
+        let refreshes = self.renewed_by().or_else(|| {
             tokens
                 .is_some_and(|tokens| tokens.refresh.is_some())
                 .then_some("refresh token")
-        };
+        });
         LoginStatus {
             backend: self.backend.to_string(),
             kind: "oauth".to_owned(),

@@ -10,8 +10,9 @@
 //! the authorization server of a backend and what it can do ([`metadata`]) from
 //! the [`challenge`] of a 401; [`registration`] makes mcpmux known to it;
 //! [`scope`] says what to ask for; [`assertion`] proves who asks where there is
-//! a key instead of a secret. [`requests`] are for tokens. [`web`] is the one way
-//! out, and [`address`] says where it leads.
+//! a key instead of a secret. [`requests`] are for tokens, with [`form`] for the
+//! grants that few ask for; [`unattended`] are those that need no person. [`web`]
+//! is the one way out, and [`address`] says where it leads.
 
 mod address;
 mod answer;
@@ -27,6 +28,7 @@ mod exposed;
 #[cfg(test)]
 mod faults;
 mod flow;
+mod form;
 mod house;
 mod identity;
 mod login;
@@ -45,6 +47,7 @@ mod state;
 mod steps;
 mod tokens;
 mod trouble;
+mod unattended;
 mod web;
 mod well_known;
 

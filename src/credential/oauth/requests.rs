@@ -41,8 +41,8 @@ type OAuth2 = oauth2::Client<
 /// One client's requests to one authorization server.
 pub(super) struct Requests<'a> {
     web: &'a Web,
-    server: &'a ServerMetadata,
-    client: &'a Client,
+    pub(super) server: &'a ServerMetadata,
+    pub(super) client: &'a Client,
     resource: Option<&'a str>,
     key: Option<SigningKey<'a>>,
     oauth2: OAuth2,
@@ -262,7 +262,7 @@ impl<'a> Requests<'a> {
         Ok(true)
     }
 
-    fn sender(&self) -> Sender<'a> {
+    pub(super) fn sender(&self) -> Sender<'a> {
         Sender {
             web: self.web,
             to: None,
@@ -270,7 +270,7 @@ impl<'a> Requests<'a> {
     }
 
     /// What every token request carries beside its own parameters.
-    fn extra(&self) -> Result<Vec<(&'static str, String)>, RequestError> {
+    pub(super) fn extra(&self) -> Result<Vec<(&'static str, String)>, RequestError> {
         let mut extra = self.assertion()?;
         if let Some(resource) = self.resource {
             extra.push(("resource", resource.to_owned()));
@@ -303,19 +303,28 @@ impl<'a> Requests<'a> {
         scopes: &[String],
         before: Option<&Tokens>,
     ) -> Result<Tokens, RequestError> {
-        let answer = answer.map_err(refused)?;
+        self.taken(&answer.map_err(refused)?, scopes, before)
+    }
+
+    /// The tokens of `answer`, if they can be used.
+    pub(super) fn taken(
+        &self,
+        answer: &Answer,
+        scopes: &[String],
+        before: Option<&Tokens>,
+    ) -> Result<Tokens, RequestError> {
         if !answer.is_bearer() {
             return Err(RequestError::Unanswered(format!(
                 "{} gave a token that is no bearer token",
                 self.server.issuer
             )));
         }
-        Ok(Tokens::new(&answer, SystemTime::now(), scopes, before))
+        Ok(Tokens::new(answer, SystemTime::now(), scopes, before))
     }
 }
 
 /// Sends what the `oauth2` crate has made.
-struct Sender<'a> {
+pub(super) struct Sender<'a> {
     web: &'a Web,
     /// Where it goes, if not where the crate says.
     to: Option<http::Uri>,

@@ -75,8 +75,8 @@ pub struct LoginStatus {
     pub scopes: Vec<String>,
     /// When the token expires.
     pub expires: Option<SystemTime>,
-    /// How the next one is had: `refresh token`, `client credentials`, `helper
-    /// command`, or not at all.
+    /// How the next one is had: `refresh token`, `client credentials`, `workload
+    /// identity`, `helper command`, or not at all.
     pub refreshes: Option<String>,
     /// Where it is kept, and why there.
     pub stored: Option<String>,

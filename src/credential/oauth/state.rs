@@ -5,7 +5,10 @@ use std::sync::Arc;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{challenge::Challenge, flow::Flow, record::Record, tokens::Tokens, trouble::Trouble};
+use super::{
+    challenge::Challenge, flow::Flow, record::Record, tokens::Tokens, trouble::Trouble,
+    unattended::Refused,
+};
 
 /// A step under way, and how it has ended.
 pub(super) type Run = watch::Receiver<Option<Result<(), Trouble>>>;
@@ -48,6 +51,8 @@ pub(super) struct State {
     pub(super) browsed: bool,
     /// The record is not in the store, which could not take it.
     pub(super) unsaved: bool,
+    /// What was shown for a token last, and refused.
+    pub(super) refused: Option<Refused>,
     /// What went wrong last, for people.
     pub(super) trouble: Option<String>,
     /// Replaces the token before it expires.

@@ -152,8 +152,8 @@ impl Login {
         }
     }
 
-    /// Asks for a token of the client's own (RFC 6749, section 4.4).
-    async fn own(self: &Arc<Self>) -> Result<(), Trouble> {
+    /// Asks for a token of the client's own.
+    pub(super) async fn own(self: &Arc<Self>) -> Result<(), Trouble> {
         let web = self.web()?;
         let vault = self.house.vault().await.map_err(troubled)?;
         let _lock = vault.lock(&self.backend).await.map_err(troubled)?;
@@ -178,8 +178,7 @@ impl Login {
             requested: scopes,
             tokens: None,
         };
-        let tokens = self.requests(web, &record).own(&record.requested).await;
-        record.tokens = Some(tokens.map_err(|error| error.to_string())?);
+        record.tokens = Some(self.unattended(web, &record).await?);
         self.keep(&vault, record).await;
         info!(backend = %self.backend, "it has a token of its own");
         Ok(())
