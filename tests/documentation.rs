@@ -50,6 +50,7 @@ fn every_example_works_when_uncommented_and_every_key_stands_in_one() {
             "wiki",
             "reports",
             "metrics",
+            "payroll",
             "everything"
         ]
     );
@@ -86,7 +87,7 @@ fn each_example_works_when_it_alone_is_uncommented() {
         }
         at += block.len();
     }
-    assert_eq!(tried, 15);
+    assert_eq!(tried, 16);
 }
 
 /// `MCPMUX_UPDATE=1 cargo test --test documentation` writes the table anew.

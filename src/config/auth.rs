@@ -3,7 +3,7 @@
 use super::{
     document::{self, AuthType},
     format,
-    settings::{Auth, Given, Grant, OAuthSettings, Resource},
+    settings::{Auth, Given, Grant, IdentityPlace, IdentityProvider, OAuthSettings, Resource},
 };
 use crate::Secret;
 
@@ -76,20 +76,58 @@ fn oauth(mut auth: document::Auth) -> Result<OAuthSettings, String> {
 
 /// The grant, with the keys that no other one has.
 fn grant(auth: &mut document::Auth) -> Result<Grant, String> {
-    let of_jwt_bearer = [
-        ("assertion", auth.assertion.is_some()),
-        ("assertion_command", !auth.assertion_command.is_empty()),
+    use document::Grant as Named;
+    let own = [
+        (Named::JwtBearer, "assertion", auth.assertion.is_some()),
+        (
+            Named::JwtBearer,
+            "assertion_command",
+            !auth.assertion_command.is_empty(),
+        ),
+        (
+            Named::EnterpriseManaged,
+            "identity_token",
+            auth.identity_token.is_some(),
+        ),
+        (
+            Named::EnterpriseManaged,
+            "identity_token_command",
+            !auth.identity_token_command.is_empty(),
+        ),
+        (
+            Named::EnterpriseManaged,
+            "idp_issuer",
+            auth.idp_issuer.is_some(),
+        ),
+        (
+            Named::EnterpriseManaged,
+            "idp_token_endpoint",
+            auth.idp_token_endpoint.is_some(),
+        ),
+        (
+            Named::EnterpriseManaged,
+            "idp_client_id",
+            auth.idp_client_id.is_some(),
+        ),
+        (
+            Named::EnterpriseManaged,
+            "idp_client_secret",
+            auth.idp_client_secret.is_some(),
+        ),
     ];
-    only_with(
-        auth.grant,
-        document::Grant::JwtBearer,
-        "jwt_bearer",
-        &of_jwt_bearer,
-    )?;
+    for (owner, key, is_there) in own {
+        if is_there && owner != auth.grant {
+            let owner = match owner {
+                Named::EnterpriseManaged => "enterprise_managed",
+                _ => "jwt_bearer",
+            };
+            return Err(format!("`auth.{key}` is for `auth.grant: {owner}` only"));
+        }
+    }
     Ok(match auth.grant {
-        document::Grant::AuthorizationCode => Grant::AuthorizationCode,
-        document::Grant::ClientCredentials => Grant::ClientCredentials,
-        document::Grant::JwtBearer => Grant::JwtBearer {
+        Named::AuthorizationCode => Grant::AuthorizationCode,
+        Named::ClientCredentials => Grant::ClientCredentials,
+        Named::JwtBearer => Grant::JwtBearer {
             assertion: needed(
                 "jwt_bearer",
                 "assertion",
@@ -97,23 +135,45 @@ fn grant(auth: &mut document::Auth) -> Result<Grant, String> {
                 &mut auth.assertion_command,
             )?,
         },
+        Named::EnterpriseManaged => Grant::EnterpriseManaged(Box::new(provider(auth)?)),
     })
 }
 
-/// The keys that are there, of those that only the grant `owner` has, must be
-/// there with it.
-fn only_with(
-    grant: document::Grant,
-    owner: document::Grant,
-    name: &str,
-    keys: &[(&str, bool)],
-) -> Result<(), String> {
-    match keys.iter().find(|(_, is_there)| *is_there) {
-        Some((key, _)) if grant != owner => {
-            Err(format!("`auth.{key}` is for `auth.grant: {name}` only"))
-        }
-        _ => Ok(()),
+fn provider(auth: &mut document::Auth) -> Result<IdentityProvider, String> {
+    const NAME: &str = "enterprise_managed";
+    if auth.resource.as_deref() == Some("none") {
+        return Err(format!(
+            "`auth.grant: {NAME}` cannot be without a resource (`auth.resource: none`)"
+        ));
     }
+    let place = match (auth.idp_issuer.take(), auth.idp_token_endpoint.take()) {
+        (Some(issuer), None) => IdentityPlace::Issuer(issuer),
+        (None, Some(url)) => IdentityPlace::TokenEndpoint(format::http_url(&url)?),
+        (Some(_), Some(_)) => {
+            return Err(
+                "`auth.idp_issuer` and `auth.idp_token_endpoint` exclude each other".to_owned(),
+            );
+        }
+        (None, None) => {
+            return Err(format!(
+                "`auth.grant: {NAME}` needs `auth.idp_issuer` or `auth.idp_token_endpoint`"
+            ));
+        }
+    };
+    Ok(IdentityProvider {
+        identity_token: needed(
+            NAME,
+            "identity_token",
+            auth.identity_token.take(),
+            &mut auth.identity_token_command,
+        )?,
+        place,
+        client_id: auth
+            .idp_client_id
+            .take()
+            .ok_or_else(|| format!("`auth.grant: {NAME}` needs `auth.idp_client_id`"))?,
+        client_secret: auth.idp_client_secret.take(),
+    })
 }
 
 /// The value of `key`, or the command that prints it, without which there is no
@@ -176,5 +236,34 @@ mod tests {
             );
         }
         assert_eq!(wrong("grant: jwt_bearer, assertion_command: [x]"), None);
+    }
+
+    #[test]
+    fn an_identity_provider_is_named_once_and_in_full() {
+        const GRANT: &str = "grant: enterprise_managed, identity_token: s3cret";
+        const PLACE: &str = "idp_issuer: https://idp.example";
+        const CLIENT: &str = "idp_client_id: c";
+        is_wrong(
+            &format!("{PLACE}, {CLIENT}, grant: enterprise_managed"),
+            "needs `auth.identity_token` or `auth.identity_token_command`",
+        );
+        is_wrong(
+            &format!("{GRANT}, {CLIENT}"),
+            "needs `auth.idp_issuer` or `auth.idp_token_endpoint`",
+        );
+        is_wrong(
+            &format!("{GRANT}, {CLIENT}, {PLACE}, idp_token_endpoint: https://idp.example/t"),
+            "`auth.idp_issuer` and `auth.idp_token_endpoint` exclude each other",
+        );
+        is_wrong(&format!("{GRANT}, {PLACE}"), "needs `auth.idp_client_id`");
+        is_wrong(
+            &format!("{GRANT}, {PLACE}, {CLIENT}, resource: none"),
+            "cannot be without a resource",
+        );
+        is_wrong(
+            "grant: jwt_bearer, assertion: s3cret, idp_client_secret: s3cret",
+            "`auth.idp_client_secret` is for `auth.grant: enterprise_managed` only",
+        );
+        assert_eq!(wrong(&format!("{GRANT}, {PLACE}, {CLIENT}")), None);
     }
 }

@@ -30,8 +30,9 @@ pub use error::{ConfigError, Problem};
 pub use quantity::duration;
 pub use settings::{
     Auth, BackendName, BackendSettings, CommandSettings, Config, ConnectRetry, EraSetting, Given,
-    Grant, HttpSettings, Listen, ListenTransport, Namespace, OAuthSettings, Resource,
-    SessionSetting, StoreKind, TokenStore, Transport, Unresolved, VaultKey,
+    Grant, HttpSettings, IdentityPlace, IdentityProvider, Listen, ListenTransport, Namespace,
+    OAuthSettings, Resource, SessionSetting, StoreKind, TokenStore, Transport, Unresolved,
+    VaultKey,
 };
 
 impl Config {

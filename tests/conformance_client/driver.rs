@@ -113,6 +113,17 @@ fn auth(scenario: &str, context: &Value) -> Value {
         auth["grant"] = "jwt_bearer".into();
         auth["assertion"] = context["valid_jwt"].clone();
     }
+    if !context["idp_id_token"].is_null() {
+        auth["grant"] = "enterprise_managed".into();
+        auth["identity_token"] = context["idp_id_token"].clone();
+        auth["idp_client_id"] = context["idp_client_id"].clone();
+        // Either way leads there; the suites show both.
+        if scenario == "auth/enterprise-managed-authorization" {
+            auth["idp_issuer"] = context["idp_issuer"].clone();
+        } else {
+            auth["idp_token_endpoint"] = context["idp_token_endpoint"].clone();
+        }
+    }
     if scenario == "auth/basic-cimd" {
         auth["client_metadata_url"] = "https://conformance-test.local/client-metadata.json".into();
     }

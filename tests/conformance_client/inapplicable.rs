@@ -34,16 +34,6 @@ const TABLE: &[Inapplicable] = &[
         why: DPOP,
     },
     Inapplicable {
-        scenario: "auth/cross-app-access-complete-flow",
-        checks: &["complete-flow-token-exchange", "complete-flow-jwt-bearer"],
-        why: ENTERPRISE,
-    },
-    Inapplicable {
-        scenario: "auth/enterprise-managed-authorization",
-        checks: &["complete-flow-token-exchange", "complete-flow-jwt-bearer"],
-        why: ENTERPRISE,
-    },
-    Inapplicable {
         scenario: "sep-2640-client-no-prefetch",
         checks: &[],
         why: SKILLS,
@@ -66,10 +56,6 @@ const TABLE: &[Inapplicable] = &[
 ];
 
 const DPOP: &str = "the extension of bound tokens (RFC 9449): mcpmux sends bearer tokens";
-
-const ENTERPRISE: &str = "the extension of an enterprise's identity provider: it needs the \
-                          identity token of somebody who is logged in there, and mcpmux logs \
-                          nobody in but at the server itself";
 
 const SKILLS: &str = "a host reads and verifies skills; mcpmux passes them on";
 

@@ -45,6 +45,29 @@ pub(in crate::config) struct Auth {
     /// token.
     #[schemars(length(min = 1))]
     pub(in crate::config) assertion_command: Vec<String>,
+    /// `grant: enterprise_managed`: the identity token (OpenID Connect) of the one
+    /// on whose behalf mcpmux acts, from the organisation's identity provider.
+    #[serde(deserialize_with = "secret")]
+    #[schemars(with = "Option<String>")]
+    pub(in crate::config) identity_token: Option<Secret>,
+    /// `grant: enterprise_managed`: a command that prints such a token, run anew
+    /// for each access token.
+    #[schemars(length(min = 1))]
+    pub(in crate::config) identity_token_command: Vec<String>,
+    /// `grant: enterprise_managed`: the issuer of the identity provider, whose
+    /// metadata names its token endpoint.
+    #[schemars(extend("format" = "http-url"))]
+    pub(in crate::config) idp_issuer: Option<String>,
+    /// `grant: enterprise_managed`: the token endpoint of the identity provider,
+    /// in place of `idp_issuer`.
+    #[schemars(extend("format" = "http-url"))]
+    pub(in crate::config) idp_token_endpoint: Option<String>,
+    /// `grant: enterprise_managed`: the client that the identity token is for.
+    pub(in crate::config) idp_client_id: Option<String>,
+    /// `grant: enterprise_managed`: the secret of that client, if it has one.
+    #[serde(deserialize_with = "secret")]
+    #[schemars(with = "Option<String>")]
+    pub(in crate::config) idp_client_secret: Option<Secret>,
     /// `type: oauth`: the scopes to ask for, in place of those that the server
     /// names.
     pub(in crate::config) scopes: Vec<String>,
@@ -117,6 +140,9 @@ pub(in crate::config) enum Grant {
     /// A workload shows the JWT that its platform gives it (RFC 7523, section
     /// 2.1); `client_id` may be left out.
     JwtBearer,
+    /// The organisation's identity provider decides (SEP-990): it exchanges an
+    /// identity token for a grant that the authorization server takes.
+    EnterpriseManaged,
 }
 
 impl Default for Auth {
@@ -131,6 +157,12 @@ impl Default for Auth {
             grant: Grant::default(),
             assertion: None,
             assertion_command: Vec::new(),
+            identity_token: None,
+            identity_token_command: Vec::new(),
+            idp_issuer: None,
+            idp_token_endpoint: None,
+            idp_client_id: None,
+            idp_client_secret: None,
             scopes: Vec::new(),
             client_name: "mcpmux".to_owned(),
             open_browser: true,
@@ -181,6 +213,12 @@ fn types(schema: &mut schemars::Schema) {
                 "grant",
                 "assertion",
                 "assertion_command",
+                "identity_token",
+                "identity_token_command",
+                "idp_issuer",
+                "idp_token_endpoint",
+                "idp_client_id",
+                "idp_client_secret",
                 "scopes",
                 "client_name",
                 "open_browser",

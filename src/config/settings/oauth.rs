@@ -47,6 +47,30 @@ pub enum Grant {
         /// each token.
         assertion: Given,
     },
+    /// Nobody: the organisation's identity provider says who may.
+    EnterpriseManaged(Box<IdentityProvider>),
+}
+
+/// An organisation's identity provider, and who is logged in there.
+#[derive(Debug, Clone)]
+pub struct IdentityProvider {
+    /// The identity token of the one who is.
+    pub identity_token: Given,
+    /// Where tokens are exchanged.
+    pub place: IdentityPlace,
+    /// What mcpmux is to it.
+    pub client_id: String,
+    /// The secret of that client, if it has one.
+    pub client_secret: Option<Secret>,
+}
+
+/// Where an identity provider exchanges tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IdentityPlace {
+    /// Where its metadata says; this is its issuer, verbatim.
+    Issuer(String),
+    /// Here.
+    TokenEndpoint(Url),
 }
 
 impl Grant {
@@ -61,6 +85,7 @@ impl Grant {
             Self::AuthorizationCode => "authorization_code",
             Self::ClientCredentials => "client_credentials",
             Self::JwtBearer { .. } => "jwt_bearer",
+            Self::EnterpriseManaged(_) => "enterprise_managed",
         }
     }
 }

@@ -121,6 +121,25 @@ pub(in crate::credential) async fn discover(
     found.unwrap_or(Err(DiscoveryError::Slow))
 }
 
+/// Finds the metadata of `issuer`, which the operator has named, within 90 s.
+pub(super) async fn issuer(web: &Web, issuer: &str) -> Result<ServerMetadata, DiscoveryError> {
+    let endpoint = issuer.parse().map_err(|_| {
+        let mut tried = Tried::default();
+        tried.note("the issuer is no URL".to_owned(), Outcome::Wrong);
+        DiscoveryError::Servers(tried)
+    })?;
+    let wanted = Wanted {
+        endpoint: &endpoint,
+        challenge: None,
+        prefer: None,
+        allow_issuer_mismatch: false,
+        any_resource: false,
+    };
+    let issuers = [issuer.to_owned()];
+    let found = tokio::time::timeout(TIME, Discovery { web, wanted }.named(&issuers)).await;
+    found.unwrap_or(Err(DiscoveryError::Slow))
+}
+
 struct Discovery<'a> {
     web: &'a Web,
     wanted: Wanted<'a>,

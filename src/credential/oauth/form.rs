@@ -1,5 +1,6 @@
 //! Token requests of the grants that the `oauth2` crate does not make (RFC 6749
-//! section 4.5): a JWT for a token (RFC 7523 section 2.1).
+//! section 4.5): a JWT for a token (RFC 7523 section 2.1), and what
+//! extensions define.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderMap, Request, header};
@@ -10,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{
     client::AuthMethod,
-    requests::{RequestError, Requests, readable},
+    requests::{AUTHORIZATION_SERVER, RequestError, Requests, readable},
     tokens::{Answer, Tokens},
 };
 use crate::Secret;
@@ -68,6 +69,7 @@ impl Requests<'_> {
         // be a token.
         Err(match serde_json::from_slice::<Said>(&body) {
             Ok(said) => RequestError::Refused {
+                by: AUTHORIZATION_SERVER,
                 code: readable(&said.error),
                 description: said
                     .error_description
@@ -75,7 +77,7 @@ impl Requests<'_> {
                     .unwrap_or_default(),
             },
             Err(_) => RequestError::Unanswered(format!(
-                "the authorization server gave an answer ({status}) that is neither a token nor an error"
+                "{AUTHORIZATION_SERVER} gave an answer ({status}) that is neither a token nor an error"
             )),
         })
     }

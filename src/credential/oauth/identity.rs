@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{
     client::{Client, Configured, Origin},
+    form::JWT_BEARER,
     house::House,
     metadata::ServerMetadata,
     registration::{self, Wanted},
@@ -60,6 +61,7 @@ pub(super) async fn client(
         Grant::AuthorizationCode => vec!["authorization_code", "refresh_token"],
         Grant::ClientCredentials => vec!["client_credentials"],
         Grant::JwtBearer { .. } => return Ok(Client::unnamed()),
+        Grant::EnterpriseManaged(_) => vec![JWT_BEARER],
     };
     if server.device_authorization_endpoint.is_some() && !settings.grant.is_unattended() {
         grants.push(super::device::GRANT);

@@ -11,8 +11,9 @@
 //! the [`challenge`] of a 401; [`registration`] makes mcpmux known to it;
 //! [`scope`] says what to ask for; [`assertion`] proves who asks where there is
 //! a key instead of a secret. [`requests`] are for tokens, with [`form`] for the
-//! grants that few ask for; [`unattended`] are those that need no person. [`web`]
-//! is the one way out, and [`address`] says where it leads.
+//! grants that few ask for; [`unattended`] are those that need no person, and [`enterprise`] asks an
+//! organisation instead of one. [`web`] is the one way out, and [`address`] says
+//! where it leads.
 
 mod address;
 mod answer;
@@ -24,6 +25,7 @@ mod client;
 mod consent;
 mod device;
 mod discovery;
+mod enterprise;
 mod exposed;
 #[cfg(test)]
 mod faults;

@@ -25,6 +25,9 @@ use crate::Secret;
 /// The most of a server's own words that is shown, in characters.
 const MAX_DESCRIPTION: usize = 300;
 
+/// Who answers, in words.
+pub(super) const AUTHORIZATION_SERVER: &str = "the authorization server";
+
 type OAuth2 = oauth2::Client<
     BasicErrorResponse,
     Answer,
@@ -66,8 +69,10 @@ pub(super) struct Asked {
 #[derive(Debug, Clone, thiserror::Error)]
 pub(super) enum RequestError {
     /// The server has refused (RFC 6749, section 5.2).
-    #[error("the authorization server answered {code}{description}")]
+    #[error("{by} answered {code}{description}")]
     Refused {
+        /// Who has.
+        by: &'static str,
         /// The error code.
         code: String,
         /// The server's words, after a separator.
@@ -354,6 +359,7 @@ fn refused<E: ErrorResponse>(error: RequestTokenError<WebError, E>) -> RequestEr
             let said = serde_json::to_value(&response).unwrap_or_default();
             let text = |name: &str| said.get(name).and_then(|text| text.as_str().map(readable));
             RequestError::Refused {
+                by: AUTHORIZATION_SERVER,
                 code: text("error").unwrap_or_else(|| "an error without a code".to_owned()),
                 description: text("error_description")
                     .map(|description| format!(": {description}"))
@@ -363,6 +369,7 @@ fn refused<E: ErrorResponse>(error: RequestTokenError<WebError, E>) -> RequestEr
         RequestTokenError::Request(error) => RequestError::Unanswered(error.to_string()),
         // Some servers refuse with 200.
         RequestTokenError::Parse(_, body) if error_in(&body).is_some() => RequestError::Refused {
+            by: AUTHORIZATION_SERVER,
             code: error_in(&body).unwrap_or_default(),
             description: String::new(),
         },

@@ -76,7 +76,7 @@ pub struct LoginStatus {
     /// When the token expires.
     pub expires: Option<SystemTime>,
     /// How the next one is had: `refresh token`, `client credentials`, `workload
-    /// identity`, `helper command`, or not at all.
+    /// identity`, `identity provider`, `helper command`, or not at all.
     pub refreshes: Option<String>,
     /// Where it is kept, and why there.
     pub stored: Option<String>,
