@@ -138,8 +138,10 @@ impl Login {
                         || state
                             .tokens()
                             .is_some_and(|tokens| tokens.refresh.is_some());
-                    // A backend that rejects what is fresh has another reason.
-                    let fresh = state.renewed.is_some_and(|at| at.elapsed() < PAUSE);
+                    // A backend that rejects what is fresh has another reason. What
+                    // could not be replaced is not fresh.
+                    let fresh = state.failed.is_none()
+                        && state.renewed.is_some_and(|at| at.elapsed() < PAUSE);
                     state.challenge.clone_from(&challenge);
                     if !renewable || fresh {
                         break;
