@@ -320,8 +320,14 @@ impl Login {
                 let mut state = login.state();
                 state.run = None;
                 match &outcome {
-                    Ok(()) => state.failed = None,
+                    Ok(()) => {
+                        state.failed = None;
+                        if !matches!(step, Step::Load) {
+                            state.warned = None;
+                        }
+                    }
                     Err(trouble) => {
+                        state.warn(&login.backend, trouble);
                         state.trouble = Some(trouble.to_string());
                         state.failed = Some((Instant::now(), trouble.clone()));
                     }

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use tokio::{sync::watch, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
+use tracing::warn;
 
 use super::{
     challenge::Challenge, flow::Flow, record::Record, tokens::Tokens, trouble::Trouble,
     unattended::Refused,
 };
+use crate::config::BackendName;
 
 /// A step under way, and how it has ended.
 pub(super) type Run = watch::Receiver<Option<Result<(), Trouble>>>;
@@ -55,6 +57,8 @@ pub(super) struct State {
     pub(super) refused: Option<Refused>,
     /// What went wrong last, for people.
     pub(super) trouble: Option<String>,
+    /// What was warned of last, which is not said again until something went well.
+    pub(super) warned: Option<Arc<str>>,
     /// Replaces the token before it expires.
     pub(super) keeper: Option<AbortOnDropHandle<()>>,
 }
@@ -63,6 +67,15 @@ impl State {
     /// The tokens, if there are any.
     pub(super) fn tokens(&self) -> Option<&Tokens> {
         self.record.as_ref()?.tokens.as_ref()
+    }
+
+    /// Warns of `trouble`, unless it is what was warned of last: a request that
+    /// is tried again and again meets it every time.
+    pub(super) fn warn(&mut self, backend: &BackendName, trouble: &Trouble) {
+        if self.warned.as_deref() != Some(&trouble.0) {
+            warn!(%backend, "login: {trouble}");
+            self.warned = Some(Arc::clone(&trouble.0));
+        }
     }
 
     /// The scopes that were asked for so far.
