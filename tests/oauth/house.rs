@@ -15,13 +15,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
 use crate::{
-    fake::Fake,
-    fetch::Fetched,
-    peers::Peers,
-    process::Process,
-    secrets::Secrets,
-    support::{Answer, Client, Era, Mux, Setup},
-    walker::Walker,
+    daemon::Daemon, fake::Fake, peers::Peers, process::Process, secrets::Secrets, support::Setup,
 };
 
 /// Who knows secrets of a test.
@@ -60,6 +54,7 @@ pub(crate) struct House<'a> {
     runtime: RefCell<tempfile::TempDir>,
     store: Store,
     backends: Vec<Value>,
+    further: Vec<(&'static str, String)>,
     confidants: Vec<&'a dyn Confidant>,
     /// Secrets of the test's own.
     pub(crate) secrets: Secrets,
@@ -98,6 +93,7 @@ impl<'a> House<'a> {
             runtime: RefCell::new(runtime()),
             store: Store::Memory,
             backends: Vec::new(),
+            further: Vec::new(),
             confidants: Vec::new(),
             secrets: Secrets::default(),
             address: RefCell::new("127.0.0.1:0".to_owned()),
@@ -106,13 +102,21 @@ impl<'a> House<'a> {
         }
     }
 
-    /// Adds a backend.
+    /// Adds a backend. No browser is opened unless `auth` says so.
     pub(crate) fn backend(mut self, name: &str, endpoint: &str, mut auth: Value) -> Self {
         auth["type"] = "oauth".into();
-        auth["open_browser"] = false.into();
+        if auth["open_browser"].is_null() {
+            auth["open_browser"] = false.into();
+        }
         self.backends.push(json!({
             "name": name, "transport": "http", "endpoint": endpoint, "auth": auth,
         }));
+        self
+    }
+
+    /// Sets a variable of the environment of all that runs here.
+    pub(crate) fn variable(mut self, name: &'static str, value: &str) -> Self {
+        self.further.push((name, value.to_owned()));
         self
     }
 
@@ -145,9 +149,13 @@ impl<'a> House<'a> {
         fs::set_permissions(self.key_file(), fs::Permissions::from_mode(0o600)).unwrap();
     }
 
-    /// The file of the vault.
-    pub(crate) fn vault(&self) -> PathBuf {
-        self.folder.path().join("state/mcpmux/vault")
+    /// The file that tokens are in.
+    pub(crate) fn tokens(&self) -> PathBuf {
+        match self.store {
+            Store::Memory => panic!("tokens in memory are in no file"),
+            Store::Runtime => self.runtime.borrow().path().join("mcpmux/tokens"),
+            Store::Vault => self.folder.path().join("state/mcpmux/vault"),
+        }
     }
 
     fn key_file(&self) -> PathBuf {
@@ -169,6 +177,9 @@ impl<'a> House<'a> {
             ("XDG_STATE_HOME", folder("state")),
             ("XDG_CONFIG_HOME", folder("config")),
         ]
+        .into_iter()
+        .chain(self.further.clone())
+        .collect()
     }
 
     fn setup(&self) -> Setup {
@@ -222,8 +233,10 @@ impl<'a> House<'a> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mcpmux"));
         command
             .args(arguments)
-            .args(["--log-level", "trace", "--config"])
-            .arg(self.config())
+            .args(["--log-level", "trace"])
+            // The configuration is found here; one that is named is not that of
+            // the mcpmux that runs.
+            .current_dir(self.folder.path())
             .env_clear()
             .env("PATH", env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.folder.path())
@@ -315,111 +328,4 @@ impl Drop for House<'_> {
             assert!(self.secrets.count() > 0, "no secret was used");
         }
     }
-}
-
-/// A running mcpmux of a house.
-pub(crate) struct Daemon<'h, 'a> {
-    /// The process.
-    pub(crate) mux: Mux,
-    house: &'h House<'a>,
-}
-
-impl Daemon<'_, '_> {
-    /// The `number`-th authorization URL (from 1) that this backend has asked to be
-    /// opened.
-    #[track_caller]
-    pub(crate) fn asks_for_login(&self, backend: &str, number: usize) -> String {
-        let what = format!("ask for login {number} to {backend}");
-        let url = |line: &String| {
-            let message = message(line, backend)?;
-            let (_, url) = message.split_once("needs login: open ")?;
-            Some(url.split_whitespace().next()?.to_owned())
-        };
-        self.mux
-            .find(&what, |lines| lines.iter().filter_map(url).nth(number - 1))
-    }
-
-    /// How often this backend has asked for login so far.
-    pub(crate) fn logins_asked(&self, backend: &str) -> usize {
-        let log = self.mux.log();
-        let lines = log.lines().filter_map(|line| message(line, backend));
-        lines
-            .filter(|message| message.contains("needs login: open "))
-            .count()
-    }
-
-    /// Waits until the log says this of this backend, for the `number`-th time.
-    #[track_caller]
-    pub(crate) fn says(&self, backend: &str, text: &str, number: usize) -> String {
-        self.mux
-            .find(&format!("say {text:?} of {backend}"), |lines| {
-                let messages = lines.iter().filter_map(|line| message(line, backend));
-                messages
-                    .filter(|message| message.contains(text))
-                    .nth(number - 1)
-            })
-    }
-
-    /// Waits until this backend is up.
-    #[track_caller]
-    pub(crate) fn up(&self, backend: &str) {
-        self.says(backend, "up: ", 1);
-    }
-
-    /// Consents to the login that this backend asks for first, and waits until it
-    /// is up.
-    #[track_caller]
-    pub(crate) fn log_in(&self, backend: &str) {
-        let page = self.consent(backend, 1);
-        assert_eq!(page.status, 200, "{}", page.words());
-        self.up(backend);
-    }
-
-    /// Consents to the `number`-th login that this backend asks for; gives the page
-    /// after the redirect.
-    #[track_caller]
-    pub(crate) fn consent(&self, backend: &str, number: usize) -> Fetched {
-        let url = self.asks_for_login(backend, number);
-        let page = Walker::alice().walk(&url).follow();
-        self.house.hear("the page after the redirect", &page.body);
-        page
-    }
-
-    /// A client of this mcpmux.
-    pub(crate) fn client(&self) -> Client {
-        Client::of(self.mux.address(), Era::Modern, r#"{"elicitation":{}}"#)
-    }
-
-    /// Calls a tool with these members of `params`.
-    #[track_caller]
-    pub(crate) fn call(&self, tool: &str, arguments: &str) -> Answer {
-        self.call_by(&self.client(), tool, arguments)
-    }
-
-    /// The same by a client that is there.
-    #[track_caller]
-    pub(crate) fn call_by(&self, client: &Client, tool: &str, arguments: &str) -> Answer {
-        let answer = client.call(tool, Some(arguments));
-        self.house
-            .hear(&format!("the answer to {tool}"), &answer.response);
-        answer
-    }
-
-    /// Calls `echo` of a backend, which must say the words again.
-    #[track_caller]
-    pub(crate) fn echoes(&self, backend: &str) {
-        let answer = self.call(&format!("{backend}__echo"), r#"{"message":"hello"}"#);
-        let result = answer.result();
-        assert!(
-            result.contains("hello") || result.contains("done"),
-            "{result}"
-        );
-    }
-}
-
-/// The message of a line of the log that is about this backend.
-fn message(line: &str, backend: &str) -> Option<String> {
-    let line: Value = serde_json::from_str(line).ok()?;
-    let fields = &line["fields"];
-    (fields["backend"] == backend).then(|| fields["message"].as_str().map(str::to_owned))?
 }

@@ -6,7 +6,9 @@
 // Tests of faults will use what is not used yet.
 #![allow(dead_code)]
 
+mod age;
 mod browser;
+mod daemon;
 mod fake;
 mod fetch;
 mod house;
@@ -29,4 +31,5 @@ mod walker;
 mod harness;
 mod logins;
 mod pages;
+mod refresh;
 mod visits;

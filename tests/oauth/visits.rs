@@ -4,7 +4,8 @@
 use serde_json::json;
 
 use crate::{
-    house::{Daemon, House},
+    daemon::Daemon,
+    house::House,
     peers::Plan,
     support::{Answer, Client, Era, at, text},
     walker::Walker,

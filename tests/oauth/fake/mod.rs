@@ -8,8 +8,8 @@ mod http;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, OnceLock},
-    time::Duration,
+    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock},
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ pub(crate) use gate::Gate;
 use grants::Grants;
 pub(crate) use http::{Answer, Body, Request, Server};
 
-use crate::secrets::Secrets;
+use crate::{secrets::Secrets, support::PATIENCE};
 
 /// The place of the metadata of RFC 9728.
 pub(crate) const RESOURCE: &str = "/.well-known/oauth-protected-resource/mcp";
@@ -48,6 +48,7 @@ struct House {
     grants: Mutex<Grants>,
     hooks: Mutex<BTreeMap<String, Hook>>,
     seen: Mutex<Vec<Request>>,
+    sees: Condvar,
 }
 
 impl Fake {
@@ -60,6 +61,7 @@ impl Fake {
             grants: Mutex::new(Grants::new(secrets.clone())),
             hooks: Mutex::default(),
             seen: Mutex::default(),
+            sees: Condvar::new(),
         });
         let own = Arc::clone(&house);
         let authority = Server::start(move |request| own.answer(request, House::authority));
@@ -139,6 +141,29 @@ impl Fake {
         seen
     }
 
+    /// The calls of tools so far.
+    pub(crate) fn calls(&self) -> Vec<Request> {
+        let mut seen = self.seen("/mcp");
+        seen.retain(|request| request.body.contains("tools/call"));
+        seen
+    }
+
+    /// Waits until `number` requests for `path` have come in all.
+    #[track_caller]
+    pub(crate) fn sees(&self, path: &str, number: usize) {
+        let end = Instant::now() + PATIENCE;
+        let mut seen = self.house.seen.lock().unwrap();
+        loop {
+            let of_path = seen.iter().filter(|request| request.path == path).count();
+            if of_path >= number {
+                return;
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "{of_path} of {number} requests for {path}");
+            seen = self.house.sees.wait_timeout(seen, left).unwrap().0;
+        }
+    }
+
     /// The token requests with this grant so far.
     pub(crate) fn grants(&self, grant: &str) -> Vec<Request> {
         let mut seen = self.seen("/token");
@@ -169,6 +194,7 @@ impl House {
 
     fn answer(&self, request: &Request, usual: fn(&Self, &Request) -> Answer) -> Answer {
         self.seen.lock().unwrap().push(request.clone());
+        self.sees.notify_all();
         let hook = self.hooks.lock().unwrap().get(&request.path).cloned();
         let usual = || usual(self, request);
         hook.map_or_else(usual, |hook| hook(request, &usual))
