@@ -71,6 +71,7 @@ impl Sending<'_> {
             .connect(backend, self.caller, self.request, patience);
         let (connection, lease) = connecting.await.map_err(|error| {
             let method = self.request.method().unwrap_or_default();
+            backend.tally().refused();
             info!(
                 backend = backend.name(),
                 method,
