@@ -20,11 +20,13 @@ mod check;
 mod confine;
 mod deed;
 mod demo_server;
+mod endpoint;
 mod exit;
 mod list;
 mod running;
 mod serve;
 mod status;
+mod stdio;
 mod survey;
 mod terminal;
 
@@ -43,6 +45,7 @@ mod terminal;
   mcpmux auth login linear           log in to a backend that asks for consent
   mcpmux check                       is the configuration right?
   systemctl --user enable --now mcpmux.socket
+  mcpmux status                      how are the servers of the mcpmux that runs?
   claude mcp add --transport http mcpmux http://127.0.0.1:8080/mcp"
 )]
 struct Cli {
@@ -81,6 +84,7 @@ enum Verb {
     /// List what all backends offer
     List(list::Args),
     Auth(auth::Args),
+    Stdio(stdio::Args),
     Status(status::Args),
     /// Start a server that was stopped, behind the mcpmux that runs
     Start(deed::Args),
@@ -145,6 +149,7 @@ pub fn run() -> ExitCode {
     match cli.verb {
         Verb::Serve(args) => serve::run(&args, config, &log),
         Verb::List(args) => list::run(&args, config, log),
+        Verb::Stdio(args) => stdio::run(&args, config, log),
         Verb::Status(args) => live(log, status::run(&args, config)),
         Verb::Start(args) => live(log, deed::run(Deed::Start, &args, config)),
         Verb::Stop(args) => live(log, deed::run(Deed::Stop, &args, config)),

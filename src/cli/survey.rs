@@ -30,12 +30,19 @@ pub(super) fn once(config: Config) -> Config {
 }
 
 /// Runs `work` on a runtime of its own.
+///
+/// What still runs when it is done is not waited for: a thread that reads stdin
+/// cannot be called back.
 pub(super) fn run(work: impl Future<Output = ExitCode>) -> ExitCode {
     match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
     {
-        Ok(runtime) => runtime.block_on(work),
+        Ok(runtime) => {
+            let code = runtime.block_on(work);
+            runtime.shutdown_background();
+            code
+        }
         Err(error) => {
             eprintln!("mcpmux: cannot start: {error}");
             ExitCode::FAILURE

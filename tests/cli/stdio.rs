@@ -269,3 +269,44 @@ fn the_demo_server_works_behind_mcpmux() {
         assert!(answer.contains("42"), "{answer}");
     }
 }
+
+#[test]
+fn a_client_on_stdio_is_one_of_the_mcpmux_that_runs() {
+    let ask = r#"{"jsonrpc":"2.0","id":"e1","method":"elicitation/create","params":{"message":"Who?","requestedSchema":{"type":"object","properties":{}}}}"#;
+    let script = legacy(&["ask"]).tool(
+        "ask",
+        [
+            Step::Send(ask.to_owned()),
+            Step::Await(r#"response "e1""#.to_owned()),
+            crate::support::result(DONE),
+        ],
+    );
+    let peer = Peer::new(script);
+    let mux = Setup::one("b", &peer).serve();
+    Client::wait_for(&mux, "b__ask");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mcpmux"));
+    let endpoint = format!("http://{}/mcp", mux.address());
+    command.args(["stdio", "--endpoint", &endpoint]);
+    let mut line = Line::open(command);
+    let able = initialize("2025-11-25").replacen(
+        r#""capabilities":{}"#,
+        r#""capabilities":{"elicitation":{}}"#,
+        1,
+    );
+    at(&line.ask(&able), &["result", "capabilities", "tools"]);
+    line.write(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
+    let listed = line.ask(r#"{"jsonrpc":"2.0","id":2,"method":"tools/list"}"#);
+    let tools = elements(&at(&listed, &["result", "tools"]));
+    assert_eq!(text(&at(&tools[0], &["name"])), "b__ask");
+    let asked =
+        line.ask(r#"{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"b__ask"}}"#);
+    assert_eq!(text(&at(&asked, &["method"])), "elicitation/create");
+    let id = at(&asked, &["id"]);
+    let answer = line.ask(&format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"result":{{"action":"decline"}}}}"#
+    ));
+    assert_eq!(at(&answer, &["id"]), "3");
+    at(&answer, &["result"]);
+    assert_eq!(line.end(), Some(0));
+    assert_eq!(peer.starts(), 1, "no server of its own");
+}

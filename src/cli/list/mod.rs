@@ -9,14 +9,11 @@ mod json;
 mod text;
 
 use super::{
-    exit, quieter, start_log, survey,
+    endpoint, exit, quieter, start_log, survey,
     terminal::{Style, print},
 };
 use crate::{
-    config::{
-        Auth, BackendName, BackendSettings, Config, ConnectRetry, EraSetting, HttpSettings, Listen,
-        Namespace, SessionSetting, TokenStore, Transport,
-    },
+    config::Config,
     credential::Logins,
     mux::{Kind, Mux},
     systemd::LogOptions,
@@ -76,7 +73,7 @@ pub(super) fn run(args: &Args, config: Option<&Path>, log: LogOptions) -> ExitCo
         Err(code) => return code,
     };
     let config = match &args.endpoint {
-        Some(endpoint) => of_endpoint(endpoint),
+        Some(endpoint) => endpoint::once(endpoint, PATIENCE),
         None => match Config::load(config) {
             Ok(config) => survey::once(config),
             Err(error) => {
@@ -86,43 +83,6 @@ pub(super) fn run(args: &Args, config: Option<&Path>, log: LogOptions) -> ExitCo
         },
     };
     survey::run(list(args, &config))
-}
-
-/// A configuration whose one backend is the endpoint.
-fn of_endpoint(endpoint: &Url) -> Config {
-    let name = endpoint
-        .host_str()
-        .unwrap_or_default()
-        .replace([':', '[', ']'], "");
-    let name = BackendName::new(name).or_else(|_| BackendName::new("endpoint"));
-    let backends = name.into_iter().map(|name| BackendSettings {
-        session: SessionSetting::Shared,
-        name,
-        description: None,
-        enabled: true,
-        namespace: Namespace::None,
-        era: EraSetting::Auto,
-        timeout: PATIENCE,
-        max_timeout: PATIENCE,
-        max_message: 64 << 20,
-        transport: Ok(Transport::Http(HttpSettings {
-            endpoint: endpoint.clone(),
-            headers: Vec::new(),
-            auth: Auth::None,
-        })),
-    });
-    Config {
-        path: None,
-        listen: Listen::default(),
-        token_store: TokenStore::default(),
-        connect_retry: ConnectRetry {
-            enabled: false,
-            max_delay: PATIENCE,
-            attempt_timeout: PATIENCE,
-        },
-        backends: backends.collect(),
-        warnings: Vec::new(),
-    }
 }
 
 async fn list(args: &Args, config: &Config) -> ExitCode {
