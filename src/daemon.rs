@@ -1,17 +1,10 @@
 //! Puts the parts together: backends, listeners and systemd, from start to
 //! drain.
 
-use std::{
-    fs, io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt::Write, io, sync::Arc, time::Duration};
 
+use sha2::{Digest, Sha256};
 use tokio::{
-    net::{TcpListener, UnixListener, UnixStream},
     signal::unix::{Signal, SignalKind, signal},
     time::Instant,
 };
@@ -20,13 +13,17 @@ use tracing::{info, warn};
 
 use crate::{
     backend::command::descriptors,
-    config::{Config, ListenTransport},
+    config::{Config, Environment, ListenTransport},
     control::{self, Served},
     credential::Logins,
-    listener::{self, Socket, stdio},
-    mux::Mux,
-    systemd::{Handed, Listener, Notifier, watchdog_interval},
+    listener::{self, Keeping, Presence, keeping::SESSIONS, stdio},
+    mux::{Memory, Mux},
+    store::{self, Store},
+    systemd::{Notifier, Taken, watchdog_interval},
 };
+use sockets::{address, adopt, announce, bind, browsers_reach, endpoint_of};
+
+mod sockets;
 
 /// How long calls in flight may take to finish once mcpmux is told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -62,104 +59,217 @@ impl DaemonError {
 /// Serves clients as `config` says until SIGTERM, SIGINT or SIGHUP, then
 /// finishes what is in flight and ends every backend.
 ///
-/// `handed` are sockets of systemd's; with any, `listen.address` and
-/// `listen.socket` are not bound. Returns when everything has ended.
+/// `taken` is what systemd handed over; with any socket among it,
+/// `listen.address` and `listen.socket` are not bound, and mcpmux also ends when
+/// no client was there for `listen.idle_exit`. Returns when everything has ended.
 pub async fn run(
     config: &Config,
-    handed: Vec<Handed>,
+    taken: Taken,
     notifier: Arc<Notifier>,
 ) -> Result<(), DaemonError> {
-    let mut signals = Signals::new().map_err(DaemonError::Start)?;
+    let signals = Signals::new().map_err(DaemonError::Start)?;
     descriptors::raise();
     let logins = Logins::new(config);
     logins.open_store();
-    let started = Instant::now();
-    let path = config
-        .path
-        .as_ref()
-        .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
-    let served = |mux: &Arc<Mux>, sockets| Served {
-        mux: Arc::clone(mux),
-        logins: Arc::clone(&logins),
-        config: path.clone(),
-        sockets,
-        started,
+    let house = House {
+        started: Instant::now(),
+        config,
+        memory: Arc::new(recollect(config).await),
+        logins,
+        notifier,
+        signals,
+        stop: CancellationToken::new(),
     };
-    let stop = CancellationToken::new();
+    let by_systemd = !taken.sockets.is_empty();
     match config.listen.transport {
         ListenTransport::Stdio => {
-            if !handed.is_empty() {
+            if by_systemd {
                 warn!(
                     "systemd handed over sockets, but listen.transport is stdio: they are not served"
                 );
             }
-            let mux = Mux::start(config, &logins);
-            let control = control::start(served(&mux, vec!["stdin and stdout".to_owned()]));
-            let told = tokio::spawn(tell(Arc::clone(&mux), Arc::clone(&notifier)));
-            let serving = stdio::serve(
-                Arc::clone(&mux),
-                tokio::io::stdin(),
-                tokio::io::stdout(),
-                config.listen.max_body,
-                stop.clone(),
-                DRAIN,
-            );
-            let outcome = until_stopped(serving, &mut signals, &mux, &stop, &notifier).await;
-            told.abort();
-            control.stop().await;
-            mux.stop().await;
-            outcome.unwrap_or(Ok(())).map_err(DaemonError::Stdin)
+            house.warn_of_idle_exit(false);
+            house.serve_stdio().await
         }
         ListenTransport::Http => {
-            let (sockets, bound) = if handed.is_empty() {
-                bind(config).await?
-            } else {
-                (adopt(handed)?, None)
-            };
-            let mut addresses = Vec::new();
-            for socket in &sockets {
-                let address = address(socket, &config.listen.path);
-                announce(socket, &address);
-                addresses.push(address);
-            }
-            if let Some(address) = browsers_reach(&sockets) {
-                logins.served_at(address);
-            }
-            let mux = Mux::start(config, &logins);
-            let control = control::start(served(&mux, addresses));
-            let serving = listener::serve(
-                Arc::clone(&mux),
-                Arc::clone(&logins),
-                &config.listen,
-                sockets,
-                stop.clone(),
-                DRAIN,
-            );
-            let told = tokio::spawn(tell(Arc::clone(&mux), Arc::clone(&notifier)));
-            until_stopped(serving, &mut signals, &mux, &stop, &notifier).await;
-            told.abort();
-            drop(bound);
-            control.stop().await;
-            mux.stop().await;
-            info!("stopped");
-            Ok(())
+            house.warn_of_idle_exit(by_systemd);
+            house.serve_http(taken).await
         }
     }
 }
 
-/// Drives `serving` to its end; `None` if a second signal cut it short.
+/// What serving takes, whatever the transport.
+struct House<'a> {
+    started: Instant,
+    config: &'a Config,
+    memory: Arc<Memory>,
+    logins: Arc<Logins>,
+    notifier: Arc<Notifier>,
+    signals: Signals,
+    stop: CancellationToken,
+}
+
+impl House<'_> {
+    async fn serve_stdio(self) -> Result<(), DaemonError> {
+        let mux = Mux::start_with(self.config, &self.logins, &self.memory);
+        let serving = stdio::serve(
+            Arc::clone(&mux),
+            tokio::io::stdin(),
+            tokio::io::stdout(),
+            self.config.listen.max_body,
+            self.stop.clone(),
+            DRAIN,
+        );
+        let place = vec!["stdin and stdout".to_owned()];
+        let outcome = self
+            .attend(&mux, place, serving, std::future::pending())
+            .await;
+        outcome.unwrap_or(Ok(())).map_err(DaemonError::Stdin)
+    }
+
+    async fn serve_http(self, taken: Taken) -> Result<(), DaemonError> {
+        let Taken {
+            sockets: handed,
+            left,
+        } = taken;
+        let listen = &self.config.listen;
+        let by_systemd = !handed.is_empty();
+        let (sockets, bound) = if by_systemd {
+            (adopt(handed)?, None)
+        } else {
+            bind(self.config).await?
+        };
+        let mut addresses = Vec::new();
+        for socket in &sockets {
+            let address = address(socket, &listen.path);
+            announce(socket, &address);
+            addresses.push(address);
+        }
+        if let Some(address) = browsers_reach(&sockets) {
+            self.logins.served_at(address);
+        }
+        // Nobody comes back to a port that is another one each time.
+        let lasts = by_systemd || listen.address.port() != 0;
+        let keeping = endpoint_of(&sockets).filter(|_| lasts).map(|endpoint| {
+            let store = sessions(&endpoint, Arc::clone(&self.notifier));
+            Keeping::new(store, left)
+        });
+        let presence = Arc::<Presence>::default();
+        let mux = Mux::start_with(self.config, &self.logins, &self.memory);
+        let serving = listener::serve(
+            Arc::clone(&mux),
+            Arc::clone(&self.logins),
+            listen,
+            sockets,
+            keeping,
+            Arc::clone(&presence),
+            self.stop.clone(),
+            DRAIN,
+        );
+        let (busy_mux, logins) = (Arc::clone(&mux), Arc::clone(&self.logins));
+        let idle_exit = listen.idle_exit.filter(|_| by_systemd);
+        let idle = async move {
+            match idle_exit {
+                Some(time) => {
+                    let busy = || busy_mux.is_busy() || logins.is_busy();
+                    presence.left_for(time, busy).await;
+                }
+                None => std::future::pending().await,
+            }
+        };
+        self.attend(&mux, addresses, serving, idle).await;
+        drop(bound);
+        info!("stopped");
+        Ok(())
+    }
+
+    /// Says that `listen.idle_exit` has no effect, unless what starts mcpmux
+    /// again is `there`.
+    fn warn_of_idle_exit(&self, there: bool) {
+        if self.config.listen.idle_exit.is_some() && !there {
+            warn!(
+                "listen.idle_exit has no effect: without a socket of systemd's (mcpmux.socket) \
+                 nothing would start mcpmux again"
+            );
+        }
+    }
+
+    /// Drives `serving` to its end, with all that goes on beside it, then ends
+    /// the backends. As [`until_stopped`].
+    async fn attend<T>(
+        mut self,
+        mux: &Arc<Mux>,
+        addresses: Vec<String>,
+        serving: impl Future<Output = T>,
+        idle: impl Future<Output = ()>,
+    ) -> Option<T> {
+        let control = control::start(Served {
+            mux: Arc::clone(mux),
+            logins: Arc::clone(&self.logins),
+            sockets: addresses,
+            started: self.started,
+            config: self
+                .config
+                .path
+                .as_ref()
+                .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+        });
+        let told = tokio::spawn(tell(Arc::clone(mux), Arc::clone(&self.notifier)));
+        let kept = tokio::spawn(keep(Arc::clone(&self.memory), Arc::clone(mux)));
+        let (signals, stop) = (&mut self.signals, &self.stop);
+        let outcome = until_stopped(serving, idle, signals, mux, stop, &self.notifier).await;
+        told.abort();
+        kept.abort();
+        control.stop().await;
+        self.memory.save(mux).await;
+        mux.stop().await;
+        outcome
+    }
+}
+
+/// What earlier runs knew of the backends.
+async fn recollect(config: &Config) -> Memory {
+    let config = config.clone();
+    let loaded =
+        tokio::task::spawn_blocking(move || Memory::load(&config, &Environment::process()));
+    loaded.await.unwrap_or_default()
+}
+
+async fn keep(memory: Arc<Memory>, mux: Arc<Mux>) {
+    memory.keep(&mux).await;
+}
+
+/// Where the sessions of the mcpmux at `endpoint` are kept.
+fn sessions(endpoint: &str, notifier: Arc<Notifier>) -> Store {
+    let mut name = String::from("sessions-");
+    for byte in &Sha256::digest(endpoint)[..8] {
+        let _ = write!(name, "{byte:02x}");
+    }
+    let file = store::runtime(&Environment::process()).map(|directory| directory.join(name));
+    Store::new(SESSIONS, file).with(notifier)
+}
+
+/// Drives `serving` to its end, which also comes when it is `idle`; `None` if a
+/// second signal cut it short.
 async fn until_stopped<T>(
     serving: impl Future<Output = T>,
+    idle: impl Future<Output = ()>,
     signals: &mut Signals,
     mux: &Mux,
     stop: &CancellationToken,
     notifier: &Notifier,
 ) -> Option<T> {
-    tokio::pin!(serving);
+    tokio::pin!(serving, idle);
     loop {
         let signal = tokio::select! {
             done = &mut serving => return Some(done),
             signal = signals.next() => signal,
+            () = &mut idle, if !stop.is_cancelled() => {
+                info!("no client for the time of listen.idle_exit: the next one starts mcpmux again");
+                notifier.stopping("idle, the next connection starts mcpmux again");
+                stop.cancel();
+                continue;
+            }
         };
         match signal {
             Caught::Retry => {
@@ -228,140 +338,4 @@ impl Signals {
             _ = self.retry.recv() => Caught::Retry,
         }
     }
-}
-
-/// The sockets of systemd, for this runtime.
-fn adopt(handed: Vec<Handed>) -> Result<Vec<Socket>, DaemonError> {
-    let adopted = handed.into_iter().map(|socket| match socket.listener {
-        Listener::Tcp(tcp) => TcpListener::from_std(tcp).map(Socket::Tcp),
-        Listener::Unix(unix) => UnixListener::from_std(unix).map(Socket::Unix),
-    });
-    adopted
-        .collect::<io::Result<_>>()
-        .map_err(DaemonError::Start)
-}
-
-/// Binds what the configuration names.
-async fn bind(config: &Config) -> Result<(Vec<Socket>, Option<BoundPath>), DaemonError> {
-    let address = config.listen.address;
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|source| DaemonError::Bind {
-            address: address.to_string(),
-            hint: hint(&source),
-            source,
-        })?;
-    let mut sockets = vec![Socket::Tcp(listener)];
-    let mut bound = None;
-    if let Some(path) = &config.listen.socket {
-        let unix = bind_unix(path).await.map_err(|source| DaemonError::Bind {
-            address: path.display().to_string(),
-            hint: hint(&source),
-            source,
-        })?;
-        sockets.push(Socket::Unix(unix));
-        bound = Some(BoundPath(path.clone()));
-    }
-    Ok((sockets, bound))
-}
-
-fn hint(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            " (is another mcpmux running? see systemctl --user status mcpmux.socket mcpmux.service)"
-        }
-        io::ErrorKind::PermissionDenied => {
-            " (ports below 1024 need a privilege; choose another one)"
-        }
-        _ => "",
-    }
-}
-
-/// A unix socket that only its owner reaches. One that a dead process left
-/// behind is replaced, one that is served is not.
-async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
-    if UnixStream::connect(path).await.is_ok() {
-        return Err(io::ErrorKind::AddrInUse.into());
-    }
-    match fs::symlink_metadata(path) {
-        Ok(metadata) if std::os::unix::fs::FileTypeExt::is_socket(&metadata.file_type()) => {
-            fs::remove_file(path)?;
-        }
-        Ok(_) => {
-            return Err(io::Error::new(
-                io::ErrorKind::AlreadyExists,
-                "a file of that name is there",
-            ));
-        }
-        Err(_) => {}
-    }
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
-    let listener = UnixListener::bind(path);
-    rustix::process::umask(before);
-    let listener = listener?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
-    Ok(listener)
-}
-
-/// A socket's file, removed at the end.
-struct BoundPath(PathBuf);
-
-impl Drop for BoundPath {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
-/// Where a browser on this machine reaches mcpmux itself: on a loopback address,
-/// where it listens on one or on all.
-fn browsers_reach(sockets: &[Socket]) -> Option<SocketAddr> {
-    let addresses = sockets.iter().filter_map(|socket| match socket {
-        Socket::Tcp(listener) => listener.local_addr().ok().map(|address| {
-            let loopback: IpAddr = match address.ip() {
-                IpAddr::V4(any) if any.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-                IpAddr::V6(any) if any.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-                ip => ip,
-            };
-            SocketAddr::new(loopback, address.port())
-        }),
-        Socket::Unix(_) => None,
-    });
-    addresses.min_by_key(|address| !address.ip().is_loopback())
-}
-
-fn announce(socket: &Socket, address: &str) {
-    info!("listening on {address}");
-    if let Socket::Tcp(listener) = socket
-        && let Ok(address) = listener.local_addr()
-        && !address.ip().is_loopback()
-    {
-        warn_of_open_door(address);
-    }
-}
-
-/// Where clients reach `socket`.
-fn address(socket: &Socket, path: &str) -> String {
-    match socket {
-        Socket::Tcp(listener) => listener.local_addr().map_or_else(
-            |_| "a TCP socket without an address".to_owned(),
-            |address| format!("http://{address}{path}"),
-        ),
-        Socket::Unix(listener) => {
-            let address = listener.local_addr().ok();
-            let path = address.as_ref().and_then(|address| address.as_pathname());
-            let path = path.unwrap_or(Path::new("(unnamed)"));
-            format!("unix socket {}", path.display())
-        }
-    }
-}
-
-fn warn_of_open_door(address: SocketAddr) {
-    warn!(
-        "{address} is reachable from other machines, and clients are not asked who they are: \
-         everyone who can reach it can call every backend's tools with the credentials that mcpmux holds. \
-         Bind 127.0.0.1 unless something in front of it authenticates clients"
-    );
 }

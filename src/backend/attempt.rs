@@ -16,8 +16,8 @@ use crate::{config::EraSetting, protocol::Era};
 const UNASKED: usize = 64;
 
 impl Backend {
-    /// One attempt. A process that ends on the probe is launched once more,
-    /// without it.
+    /// One attempt. A process that ends on the probe is launched once more without
+    /// it; what an earlier run knew is no reason to fail.
     pub(super) async fn attempt(
         &self,
         way: &Way,
@@ -33,6 +33,9 @@ impl Backend {
                     "the process ended on the probe, launching it without"
                 );
                 self.connect_as(way, Some(Era::Legacy)).await
+            }
+            Err(error) if era.is_some() && self.is_another(&error) => {
+                self.connect_as(way, None).await
             }
             done => done,
         };

@@ -4,8 +4,8 @@
 use std::{
     fmt,
     sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -72,7 +72,7 @@ use unwaited::Unwaited;
 use wish::Wishes;
 
 use crate::{
-    config::BackendSettings,
+    config::{BackendSettings, EraSetting},
     credential::{CredentialError, Login, LoginFailure},
     protocol::{Era, Revision},
 };
@@ -86,6 +86,10 @@ pub struct Backend {
     client: Option<Arc<Introduction>>,
     state: watch::Sender<State>,
     inventory: ArcSwap<Inventory>,
+    /// The era in which an earlier run spoke to it.
+    recalled: OnceLock<Era>,
+    /// That era was called in question.
+    doubted: AtomicBool,
     /// Who is told when its resources change.
     told: Told,
     /// Processes that are being ended.
@@ -173,6 +177,8 @@ impl Backend {
             settings,
             state: watch::Sender::new(State::Starting),
             inventory: ArcSwap::default(),
+            recalled: OnceLock::new(),
+            doubted: AtomicBool::new(false),
             told: Told::default(),
             keepers: TaskTracker::new(),
             retry: Notify::new(),
@@ -238,6 +244,26 @@ impl Backend {
     /// What it offered last, whether it is up or not.
     pub(crate) fn inventory(&self) -> Arc<Inventory> {
         self.inventory.load_full()
+    }
+
+    /// What it offered in an earlier run, and the era in which it did. Of use
+    /// before it is supervised only.
+    pub(crate) fn recall(&self, inventory: Inventory, era: Era) {
+        self.inventory.store(Arc::new(inventory));
+        let _ = self.recalled.set(era);
+    }
+
+    /// Whether `error` may come from an era that only an earlier run has seen;
+    /// asked once.
+    fn is_another(&self, error: &BackendError) -> bool {
+        use BackendError::{Closed, Protocol, Refused, Status};
+        let answered = matches!(
+            error,
+            Refused { .. } | Protocol(_) | Closed(_) | Status { .. }
+        );
+        answered
+            && self.settings.era == EraSetting::Auto
+            && !self.doubted.swap(true, Ordering::Relaxed)
     }
 
     /// Whether there is a way to it, as long as the configuration is as it is.

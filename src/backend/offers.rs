@@ -2,12 +2,14 @@
 //! `ServerCapabilities`): read as far as mcpmux acts upon it, the rest kept as
 //! text.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::protocol::RawObject;
 
 /// The capabilities of one server.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Offers {
     /// Tools, if any.
     pub(crate) tools: Option<ListOffer>,
@@ -28,14 +30,16 @@ pub(crate) struct Offers {
 }
 
 /// A list that a server has.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct ListOffer {
     /// Whether it says when the list changes.
     pub(crate) list_changed: bool,
 }
 
 /// The resources of a server.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct ResourcesOffer {
     /// Whether it says when the list changes.
     pub(crate) list_changed: bool,

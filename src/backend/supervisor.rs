@@ -105,7 +105,7 @@ impl Backend {
         };
         let login = self.login();
         let mut standing = login.as_ref().map(|login| login.watch());
-        let mut era = None;
+        let mut era = self.recalled.get().copied();
         let mut failures = 0_u32;
         let mut down_since: Option<Instant> = None;
         loop {

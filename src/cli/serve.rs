@@ -6,7 +6,7 @@ use super::{exit, start_log};
 use crate::{
     config::{Config, ListenTransport},
     daemon,
-    systemd::{LogOptions, Notifier, refuse, take_sockets},
+    systemd::{LogOptions, Notifier, refuse, take_descriptors},
 };
 
 /// Serve clients until told to stop.
@@ -36,14 +36,14 @@ const LAST_WAIT: Duration = Duration::from_millis(200);
 
 pub(super) fn run(args: &Args, config: Option<&Path>, log: &LogOptions) -> ExitCode {
     // Both read variables that are for this process alone, before any thread.
-    let sockets = take_sockets();
+    let taken = take_descriptors();
     let notifier = Arc::new(Notifier::from_env());
     let _log = match start_log(log) {
         Ok(log) => log,
         Err(code) => return code,
     };
-    let sockets = match sockets {
-        Ok(sockets) => sockets,
+    let taken = match taken {
+        Ok(taken) => taken,
         Err(error) => {
             tracing::error!("{error}");
             return exit::CONFIG.into();
@@ -54,7 +54,7 @@ pub(super) fn run(args: &Args, config: Option<&Path>, log: &LogOptions) -> ExitC
         Err(error) => {
             tracing::error!("{error}");
             refuse(
-                &sockets,
+                &taken.sockets,
                 "the configuration of mcpmux is not right: run `mcpmux check`",
             );
             return exit::CONFIG.into();
@@ -76,7 +76,7 @@ pub(super) fn run(args: &Args, config: Option<&Path>, log: &LogOptions) -> ExitC
             return ExitCode::FAILURE;
         }
     };
-    let outcome = runtime.block_on(daemon::run(&config, sockets, notifier));
+    let outcome = runtime.block_on(daemon::run(&config, taken, notifier));
     // What still runs is dropped here, helpers and half-begun backends among
     // it. A thread that reads stdin cannot be called back, so the wait is short.
     runtime.shutdown_timeout(LAST_WAIT);

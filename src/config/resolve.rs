@@ -255,6 +255,7 @@ fn listen(listen: document::Listen) -> Result<Listen, String> {
         allowed_hosts: listen.allowed_hosts,
         allowed_origins: listen.allowed_origins,
         max_body: listen.max_body.0,
+        idle_exit: listen.idle_exit.map(|span| span.0),
     })
 }
 

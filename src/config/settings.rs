@@ -45,6 +45,9 @@ pub struct Listen {
     pub allowed_origins: Vec<String>,
     /// The largest request body, in bytes.
     pub max_body: usize,
+    /// After how long without clients mcpmux ends, where the next connection
+    /// starts it again.
+    pub idle_exit: Option<Duration>,
 }
 
 impl Default for Listen {
@@ -57,6 +60,7 @@ impl Default for Listen {
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             max_body: 4 << 20,
+            idle_exit: None,
         }
     }
 }

@@ -19,6 +19,14 @@ struct Table {
 }
 
 impl CallStreams {
+    /// Streams with numbers above `number`: an earlier run had those before.
+    pub(super) fn above(number: u64) -> Self {
+        Self(Mutex::new(Some(Box::new(Table {
+            opened: number,
+            streams: BTreeMap::new(),
+        }))))
+    }
+
     /// Enters the stream that `open` makes for the number it is given.
     pub(super) fn enter(&self, open: impl FnOnce(u64) -> CallStream) -> Arc<CallStream> {
         let mut slot = self.slot();

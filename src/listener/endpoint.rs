@@ -15,7 +15,8 @@ use super::{
     origin::Doors,
     render::{Rendering, empty, json},
     ring::EventId,
-    session::{Session, Sessions},
+    session::Session,
+    sessions::Sessions,
 };
 use crate::{
     config::Listen,
@@ -248,6 +249,7 @@ impl Endpoint {
             return not_allowed(METHODS);
         };
         if self.sessions.close(id) {
+            self.mux.note_clients();
             debug!("a client has ended its session");
             empty(StatusCode::NO_CONTENT)
         } else {

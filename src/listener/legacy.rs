@@ -100,6 +100,7 @@ pub(super) fn serve(
     };
     if message.method() == Some(method::SET_LEVEL) {
         let answer = Exchange::ready(Ok(set_level(session, &id, &message)));
+        mux.note_clients();
         return (answer, ClientEnd::default());
     }
     let place = session.enter(id);
@@ -195,6 +196,7 @@ fn initialize(endpoint: &Endpoint, message: &Message) -> Response<Reply> {
             return refuse((StatusCode::INTERNAL_SERVER_ERROR, error));
         }
     };
+    endpoint.mux.note_clients();
     let mut response = json(StatusCode::OK, result.into_bytes());
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(mcp::SESSION_ID, id);

@@ -19,19 +19,25 @@ mod callback;
 mod connection;
 mod endpoint;
 mod get;
+pub(crate) mod keeping;
 mod kept;
 mod legacy;
 mod modern;
 mod origin;
 mod outbox;
+mod presence;
+mod record;
 mod regret;
 mod render;
 mod ring;
 mod session;
+mod sessions;
 pub mod stdio;
 
 use crate::{config::Listen, credential::Logins, mux::Mux};
 use endpoint::Endpoint;
+pub use keeping::Keeping;
+pub use presence::Presence;
 
 /// The most connections served at once; more wait in the kernel's queue. As many
 /// sessions as there can be may each have a stream open beside their calls.
@@ -51,28 +57,53 @@ pub enum Socket {
 
 /// Serves clients on `sockets` until `stop`, then finishes the calls in flight;
 /// those that take longer than `drain` are dropped. Browsers that come back from a
-/// login are told to `logins`.
+/// login are told to `logins`, sessions are kept by `keeping` for the next run,
+/// and `presence` knows of every connection.
+#[allow(clippy::too_many_arguments)]
 pub async fn serve(
     mux: Arc<Mux>,
     logins: Arc<Logins>,
     listen: &Listen,
     sockets: Vec<Socket>,
+    keeping: Option<Keeping>,
+    presence: Arc<Presence>,
     stop: CancellationToken,
     drain: Duration,
 ) {
-    let endpoint = Arc::new(Endpoint::new(Arc::clone(&mux), logins, listen));
+    let endpoint = Arc::new(Endpoint::new(mux, logins, listen));
+    let serving = serve_with(&endpoint, sockets, &presence, stop, drain);
+    let Some(keeping) = keeping else {
+        return serving.await;
+    };
+    // Who waits to be accepted may go on with a session.
+    keeping.recall(&endpoint).await;
+    tokio::select! {
+        () = serving => {}
+        () = keeping.keep(&endpoint) => {}
+    }
+    keeping.save(&endpoint).await;
+}
+
+async fn serve_with(
+    endpoint: &Arc<Endpoint>,
+    sockets: Vec<Socket>,
+    presence: &Arc<Presence>,
+    stop: CancellationToken,
+    drain: Duration,
+) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let connections = TaskTracker::new();
+    let connections = presence.connections();
     let draining = CancellationToken::new();
     let aborted = CancellationToken::new();
     let accepting = TaskTracker::new();
     for socket in sockets {
         let (endpoint, places, connections) = (
-            Arc::clone(&endpoint),
+            Arc::clone(endpoint),
             Arc::clone(&places),
             connections.clone(),
         );
         let (stop, draining, aborted) = (stop.clone(), draining.clone(), aborted.clone());
+        let presence = Arc::clone(presence);
         accepting.spawn(async move {
             loop {
                 let Ok(place) = Arc::clone(&places).acquire_owned().await else {
@@ -85,6 +116,7 @@ pub async fn serve(
                     () = stop.cancelled() => return,
                     accepted = accept(&socket) => accepted,
                 };
+                presence.came();
                 let (endpoint, draining, aborted) =
                     (Arc::clone(&endpoint), draining.clone(), aborted.clone());
                 match accepted {
@@ -121,7 +153,7 @@ pub async fn serve(
     accepting.close();
     accepting.wait().await;
     draining.cancel();
-    mux.begin_stop();
+    endpoint.mux.begin_stop();
     connections.close();
     if tokio::time::timeout(drain, connections.wait())
         .await

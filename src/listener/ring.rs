@@ -38,6 +38,15 @@ pub(super) struct Event {
 }
 
 impl Ring {
+    /// One whose events have numbers above `number`, after others that are lost.
+    pub(super) fn above(number: u64) -> Self {
+        Self {
+            newest: number,
+            lost: number,
+            ..Self::default()
+        }
+    }
+
     /// Puts in an event; the oldest make room for it.
     pub(super) fn push(&mut self, message: Bytes, about: Option<&str>) {
         self.newest += 1;

@@ -1,39 +1,27 @@
-//! Sessions of legacy clients: bounded in number and age.
+//! One session of a legacy client: what it is, what goes to it, and its calls.
+//! All of them are in [`super::sessions`].
 
 use std::{
     collections::HashMap,
-    fmt::Write,
     sync::{
-        Arc, Mutex, PoisonError, RwLock, Weak,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
 };
 
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info};
 
 use super::{
     call_streams::CallStreams,
-    kept::Kept,
     outbox::{Outbox, Reader, Sent},
     regret::{Cancelled, Regret},
 };
 use crate::{
     backend::Introduction,
-    mux::{Caller, Sink, Versions, Voice, Watcher},
+    mux::{Caller, Held, Sink, Versions, Voice, Watcher},
     protocol::{Abilities, Id, Level, Message, Revision},
 };
-
-/// The most sessions kept; beyond, the one unused for longest makes room.
-const MAX: usize = 10_000;
-
-/// A session without a request or an open stream for this long is forgotten.
-const MAX_IDLE: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How often, at most, the table is searched for forgotten sessions.
-const SWEEP: Duration = Duration::from_secs(60);
 
 /// One legacy client, from `initialize` to DELETE or oblivion.
 #[derive(Debug)]
@@ -48,8 +36,8 @@ pub(super) struct Session {
     level: Mutex<Option<Level>>,
     /// The lists that the client was last told of.
     seen: Mutex<Versions>,
-    /// Seconds after the table's birth.
-    used: AtomicU64,
+    /// When it was used last, on its table's clock.
+    pub(super) used: AtomicU64,
     streams: AtomicUsize,
     outbox: Outbox,
     /// The streams of its calls that can be taken up again.
@@ -69,18 +57,43 @@ impl Session {
         seen: Versions,
         watcher: Watcher,
     ) -> Arc<Self> {
+        Self::begin(None, revision, info, abilities, seen, watcher)
+    }
+
+    /// The same, for one that began in an earlier run, in which nothing that goes
+    /// to the client had a number above `number`: what the client still names of
+    /// that run is then not taken for something of this one.
+    pub(super) fn begun_before(
+        number: u64,
+        revision: Revision,
+        info: Option<Box<RawValue>>,
+        abilities: Abilities,
+        seen: Versions,
+        watcher: Watcher,
+    ) -> Arc<Self> {
+        Self::begin(Some(number), revision, info, abilities, seen, watcher)
+    }
+
+    fn begin(
+        above: Option<u64>,
+        revision: Revision,
+        info: Option<Box<RawValue>>,
+        abilities: Abilities,
+        seen: Versions,
+        watcher: Watcher,
+    ) -> Arc<Self> {
         let ended = CancellationToken::new();
         let introduction = Introduction::new(info, abilities, ended.clone());
         let session = Arc::new(Self {
             revision,
             introduction: Arc::new(introduction),
-            voice: Arc::default(),
+            voice: Arc::new(above.map(Voice::above).unwrap_or_default()),
             level: Mutex::default(),
             seen: Mutex::new(seen),
             used: AtomicU64::new(0),
             streams: AtomicUsize::new(0),
-            outbox: Outbox::default(),
-            call_streams: CallStreams::default(),
+            outbox: above.map(Outbox::above).unwrap_or_default(),
+            call_streams: above.map(CallStreams::above).unwrap_or_default(),
             watcher,
             calls: Mutex::default(),
             ended,
@@ -116,7 +129,7 @@ impl Session {
         Caller {
             introduction: Some(Arc::clone(&self.introduction)),
             voice: Some(Arc::clone(&self.voice)),
-            level: *self.level.lock().unwrap_or_else(PoisonError::into_inner),
+            level: self.level(),
             subscriber: Some(self.watcher.subscriber(sink)),
             ..Caller::of(self.revision)
         }
@@ -125,6 +138,25 @@ impl Session {
     /// From now on the client wants log messages of `level` and above.
     pub(super) fn set_level(&self, level: Level) {
         *self.level.lock().unwrap_or_else(PoisonError::into_inner) = Some(level);
+    }
+
+    /// The lowest level of log messages that the client wants.
+    pub(super) fn level(&self) -> Option<Level> {
+        *self.level.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the client is subscribed to.
+    pub(super) fn held(&self) -> Vec<Held> {
+        self.watcher.held()
+    }
+
+    /// Subscribes the client again to what it held in an earlier run.
+    pub(super) fn hold_again(self: &Arc<Self>, held: &[Held]) {
+        let sink: Weak<Self> = Arc::downgrade(self);
+        let subscriber = self.watcher.subscriber(sink);
+        for held in held {
+            self.watcher.hold_again(&subscriber, held);
+        }
     }
 
     /// Enters a request under its id, until the returned place is left.
@@ -167,7 +199,8 @@ impl Session {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_busy(&self) -> bool {
+    /// Whether it has a call under way or an open stream.
+    pub(super) fn is_busy(&self) -> bool {
         self.streams.load(Ordering::Relaxed) > 0 || !self.calls().is_empty()
     }
 }
@@ -215,164 +248,5 @@ impl Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         self.session.streams.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// All sessions by their ids.
-#[derive(Debug)]
-pub(super) struct Sessions {
-    born: Instant,
-    table: RwLock<HashMap<String, Arc<Session>>>,
-    swept: Mutex<Instant>,
-    /// Streams of calls that are over.
-    pub(super) kept: Arc<Kept>,
-}
-
-impl Sessions {
-    pub(super) fn new() -> Self {
-        let born = Instant::now();
-        Self {
-            born,
-            table: RwLock::default(),
-            swept: Mutex::new(born),
-            kept: Arc::default(),
-        }
-    }
-
-    /// Keeps `session`; gives its id: 128 random bits, in hex.
-    pub(super) fn open(&self, session: Arc<Session>) -> Result<String, getrandom::Error> {
-        let mut random = [0_u8; 16];
-        getrandom::fill(&mut random)?;
-        let mut id = String::with_capacity(32);
-        for byte in random {
-            let _ = write!(id, "{byte:02x}");
-        }
-        let now = self.now();
-        session.used.store(now, Ordering::Relaxed);
-        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        self.sweep(&mut table, now);
-        if table.len() >= MAX {
-            let oldest = table
-                .iter()
-                .min_by_key(|(_, session)| {
-                    (session.is_busy(), session.used.load(Ordering::Relaxed))
-                })
-                .map(|(id, _)| id.clone());
-            if let Some(session) = oldest.and_then(|id| table.remove(&id)) {
-                info!("{MAX} sessions are open, the one unused for longest makes room");
-                session.end();
-            }
-        }
-        table.insert(id.clone(), session);
-        Ok(id)
-    }
-
-    /// The session `id`, if it is open; it counts as used now.
-    pub(super) fn get(&self, id: &str) -> Option<Arc<Session>> {
-        let session = self
-            .table
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(id)
-            .cloned()?;
-        let now = self.now();
-        if is_forgotten(&session, now) {
-            self.close(id);
-            return None;
-        }
-        session.used.store(now, Ordering::Relaxed);
-        Some(session)
-    }
-
-    /// Ends the session `id`; `false` if there is none.
-    pub(super) fn close(&self, id: &str) -> bool {
-        let session = self
-            .table
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(id);
-        if let Some(session) = &session {
-            session.end();
-        }
-        session.is_some()
-    }
-
-    fn now(&self) -> u64 {
-        self.born.elapsed().as_secs()
-    }
-
-    fn sweep(&self, table: &mut HashMap<String, Arc<Session>>, now: u64) {
-        let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
-        if swept.elapsed() < SWEEP {
-            return;
-        }
-        *swept = Instant::now();
-        let before = table.len();
-        table.retain(|_, session| {
-            let keep = !is_forgotten(session, now);
-            if !keep {
-                session.end();
-            }
-            keep
-        });
-        debug!(
-            "{} of {before} sessions were unused for a day and are forgotten",
-            before - table.len()
-        );
-    }
-}
-
-fn is_forgotten(session: &Session, now: u64) -> bool {
-    now.saturating_sub(session.used.load(Ordering::Relaxed)) > MAX_IDLE.as_secs()
-        && !session.is_busy()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn session() -> Arc<Session> {
-        let abilities = Abilities::new(None);
-        Session::new(
-            Revision::NEWEST_LEGACY,
-            None,
-            abilities,
-            Versions::default(),
-            Watcher::idle(),
-        )
-    }
-
-    #[test]
-    fn the_table_is_bounded_and_the_one_unused_for_longest_makes_room() {
-        let sessions = Sessions::new();
-        let first = sessions.open(session()).unwrap();
-        let busy = sessions.get(&first).unwrap();
-        let _stream = busy.take_stream(None);
-        for _ in 0..MAX {
-            sessions.open(session()).unwrap();
-        }
-        assert_eq!(sessions.table.read().unwrap().len(), MAX);
-        assert!(
-            sessions.get(&first).is_some(),
-            "a session with an open stream is not the one to go"
-        );
-    }
-
-    #[tokio::test]
-    async fn a_new_stream_takes_the_place_of_the_old_one() {
-        let sessions = Sessions::new();
-        let session = sessions.get(&sessions.open(session()).unwrap()).unwrap();
-        let mut first = session.take_stream(None);
-        let mut second = session.take_stream(None);
-        let tools = Versions {
-            tools: 1,
-            ..Versions::default()
-        };
-        session.tell(tools);
-        session.tell(tools);
-        assert_eq!(first.next().await, None);
-        assert!(second.next().await.is_some());
-        session.end();
-        assert_eq!(second.next().await, None, "it was told twice");
     }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::{Notify, Semaphore, watch},
     task::JoinSet,
     time::{Instant, timeout_at},
 };
@@ -30,6 +30,7 @@ mod instances;
 mod interleavings;
 mod leg;
 mod lists;
+mod memory;
 mod params;
 mod parking;
 mod questions;
@@ -47,13 +48,14 @@ mod watching;
 pub use caller::Caller;
 pub(crate) use catalog::Catalog;
 pub use catalog::{Kind, Shortened, Shown};
+pub use memory::Memory;
 pub(crate) use version::{Changed, Versions};
 pub use voice::Voice;
-pub(crate) use watching::Subscriber;
+pub(crate) use watching::{Held, Subscriber};
 pub use watching::{Sink, Watcher};
 
 use crate::{
-    backend::{Backend, Exchange, Introduction, Lists, Observer, State},
+    backend::{Backend, Exchange, Introduction, Inventory, Lists, Observer, State},
     config::{Config, ConnectRetry},
     credential::Logins,
     protocol::{Era, Message, RpcError, method},
@@ -99,6 +101,8 @@ pub struct Mux {
     instances: Arc<Instances>,
     /// Clients that were sent to a login.
     visits: Visits,
+    /// What outlives this process has changed of a legacy client.
+    clients_noted: Notify,
     /// Backends end.
     stopping: CancellationToken,
     supervisors: Mutex<JoinSet<()>>,
@@ -110,10 +114,20 @@ impl Mux {
     ///
     /// Must be called within a Tokio runtime.
     pub fn start(config: &Config, logins: &Logins) -> Arc<Self> {
+        Self::start_with(config, logins, &Memory::default())
+    }
+
+    /// The same, with what `memory` knows of the backends: clients are shown that
+    /// until the backends have come up.
+    pub fn start_with(config: &Config, logins: &Logins, memory: &Memory) -> Arc<Self> {
         let enabled = config.backends.iter().filter(|settings| settings.enabled);
         let backends = enabled.map(|settings| {
             let login = logins.of(&settings.name);
-            Arc::new(Backend::new(settings.clone(), login))
+            let backend = Backend::new(settings.clone(), login);
+            if let Some((inventory, era)) = memory.of(settings.name.as_str()) {
+                backend.recall(Inventory::clone(&inventory), era);
+            }
+            Arc::new(backend)
         });
         let mux = Arc::new(Self::of(backends.collect(), config.connect_retry));
         let mut supervisors = mux
@@ -150,6 +164,7 @@ impl Mux {
             places: Arc::new(Semaphore::new(MAX_CALLS)),
             parking: Parking::new(),
             visits: Visits::default(),
+            clients_noted: Notify::new(),
             tasks: Arc::default(),
             instances: Instances::new(retry, stopping.clone()),
             stopping,
@@ -180,6 +195,21 @@ impl Mux {
     /// A client without subscriptions, which end with it.
     pub fn watcher(&self) -> Watcher {
         self.watching.watcher()
+    }
+
+    /// Says that of a legacy client that has changed which outlives this process.
+    pub(crate) fn note_clients(&self) {
+        self.clients_noted.notify_one();
+    }
+
+    /// Waits until that was said. One waits.
+    pub(crate) async fn clients_noted(&self) {
+        self.clients_noted.notified().await;
+    }
+
+    /// Whether any call is under way, or waits for its client.
+    pub fn is_busy(&self) -> bool {
+        self.places.available_permits() < MAX_CALLS || !self.parking.is_empty()
     }
 
     /// Tries every backend that is down again, now.
@@ -279,13 +309,17 @@ impl Mux {
         )
     }
 
-    /// Waits until every backend has come up or failed once, but not long.
+    /// Waits until every backend of which nothing is known has come up or failed
+    /// once, but not long.
     pub(crate) async fn settled(&self) {
         if self.settled.load(Ordering::Relaxed) {
             return;
         }
         let deadline = self.started + FIRST_LIST;
         for backend in &self.backends {
+            if backend.inventory().offers.is_some() {
+                continue;
+            }
             let mut states = backend.watch();
             let up_or_down = states.wait_for(|state| !matches!(state, State::Starting));
             if timeout_at(deadline, up_or_down).await.is_err() {

@@ -164,6 +164,11 @@ impl Parking {
         Message::success(id, &input_required(&questions, &handle))
     }
 
+    /// Whether no call waits.
+    pub(super) fn is_empty(&self) -> bool {
+        lock(&self.table).is_empty()
+    }
+
     /// Ends every call that waits.
     pub(super) fn clear(&self) {
         let all = std::mem::take(&mut *lock(&self.table));

@@ -1,6 +1,8 @@
 //! Which state of the lists clients have been told of: a number for each list
 //! that has a notification of its own.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     backend::Lists,
     protocol::{Message, method},
@@ -19,7 +21,8 @@ pub(crate) struct Versions {
 }
 
 /// The lists that are other ones than before.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Changed {
     /// The tools.
     pub(crate) tools: bool,
@@ -36,6 +39,15 @@ impl Versions {
             tools: self.tools != before.tools,
             prompts: self.prompts != before.prompts,
             resources: self.resources != before.resources,
+        }
+    }
+
+    /// The numbers before the last change of what `changed` says.
+    pub(crate) fn before(self, changed: Changed) -> Self {
+        Self {
+            tools: self.tools.wrapping_sub(u64::from(changed.tools)),
+            prompts: self.prompts.wrapping_sub(u64::from(changed.prompts)),
+            resources: self.resources.wrapping_sub(u64::from(changed.resources)),
         }
     }
 
@@ -104,6 +116,7 @@ mod tests {
         };
         now.count(changed);
         assert_eq!(now.since(before), changed);
+        assert_eq!(before.since(before.before(changed)), changed);
         let methods: Vec<_> = changed.methods().collect();
         assert_eq!(methods, ["notifications/prompts/list_changed"]);
     }

@@ -45,6 +45,15 @@ pub(crate) struct Question {
 }
 
 impl Voice {
+    /// One whose questions have numbers above `number`: an earlier run may have
+    /// asked under those before.
+    pub(crate) fn above(number: u64) -> Self {
+        Self {
+            next: AtomicU64::new(number),
+            open: Mutex::default(),
+        }
+    }
+
     /// Opens a question; `None` if the client is being asked too much already.
     pub(crate) fn ask(self: &Arc<Self>) -> Option<Question> {
         let (sender, answer) = oneshot::channel();

@@ -1,11 +1,14 @@
 //! What mcpmux tells its service manager (`sd_notify(3)`): that it is ready,
-//! what it is doing in one line, that it is alive, that it is stopping.
+//! what it is doing in one line, that it is alive, that it is stopping; and the
+//! descriptors that it is to keep.
 
 use std::{
     env,
     ffi::OsStr,
-    io,
+    io::{self, IoSlice},
+    mem::MaybeUninit,
     os::{
+        fd::BorrowedFd,
         linux::net::SocketAddrExt,
         unix::{
             ffi::OsStrExt,
@@ -16,6 +19,9 @@ use std::{
     time::Duration,
 };
 
+use rustix::net::{
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, sendmsg_addr,
+};
 use sd_notify::NotifyState;
 use tokio::time::MissedTickBehavior;
 
@@ -99,6 +105,36 @@ impl Notifier {
             ticks.tick().await;
             self.send(&[NotifyState::Watchdog]);
         }
+    }
+
+    /// Has the manager keep `descriptor` as `name` for the next start, if the
+    /// unit allows that (`FileDescriptorStoreMax=`). Blocks, but not for long.
+    pub(super) fn keep(&self, name: &str, descriptor: BorrowedFd<'_>) -> io::Result<()> {
+        self.send_about(&format!("FDSTORE=1\nFDNAME={name}"), &[descriptor])
+    }
+
+    /// Has the manager close what it keeps as `name`. Blocks, but not for long.
+    pub(super) fn forget(&self, name: &str) -> io::Result<()> {
+        self.send_about(&format!("FDSTOREREMOVE=1\nFDNAME={name}"), &[])
+    }
+
+    fn send_about(&self, message: &str, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let Some((socket, address)) = &self.line else {
+            return Ok(());
+        };
+        let address = match (address.as_pathname(), address.as_abstract_name()) {
+            (Some(path), _) => SocketAddrUnix::new(path)?,
+            (_, Some(name)) => SocketAddrUnix::new_abstract_name(name)?,
+            _ => return Err(io::ErrorKind::AddrNotAvailable.into()),
+        };
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let text = [IoSlice::new(message.as_bytes())];
+        sendmsg_addr(socket, &address, &text, &mut control, SendFlags::NOSIGNAL)?;
+        Ok(())
     }
 
     fn send_with_status(&self, states: &[NotifyState<'_>], text: &str) {
@@ -200,6 +236,40 @@ mod tests {
         let notifier = Notifier::to(OsStr::new(&format!("@{name}"))).unwrap();
         notifier.extend_timeout(Duration::from_secs(2));
         assert_eq!(heard(&manager), "EXTEND_TIMEOUT_USEC=2000000");
+    }
+
+    #[test]
+    fn a_document_that_is_left_is_there_before_the_one_before_it_goes() {
+        use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+        let (_folder, manager, notifier) = line();
+        assert!(super::super::fd_store::leave(&notifier, "x", 7, b"content").unwrap());
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut descriptors = 0;
+        let mut messages = Vec::new();
+        for _ in 0..3 {
+            let mut control = RecvAncillaryBuffer::new(&mut space);
+            let mut buffer = [0; 200];
+            let mut parts = [io::IoSliceMut::new(&mut buffer)];
+            let length = recvmsg(&manager, &mut parts, &mut control, RecvFlags::empty())
+                .unwrap()
+                .bytes;
+            for message in control.drain() {
+                if let RecvAncillaryMessage::ScmRights(received) = message {
+                    descriptors += received.count();
+                }
+            }
+            messages.push(String::from_utf8(buffer[..length].to_vec()).unwrap());
+        }
+        assert_eq!(
+            messages,
+            [
+                "FDSTOREREMOVE=1\nFDNAME=mcpmux-x.b",
+                "FDSTORE=1\nFDNAME=mcpmux-x.b",
+                "FDSTOREREMOVE=1\nFDNAME=mcpmux-x.a",
+            ]
+        );
+        assert_eq!(descriptors, 1);
+        assert!(!super::super::fd_store::leave(&Notifier::default(), "x", 7, b"").unwrap());
     }
 
     #[test]

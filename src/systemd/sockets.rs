@@ -1,6 +1,6 @@
-//! The listening sockets that systemd hands over (`sd_listen_fds(3)`), checked
-//! to be of a kind that mcpmux can serve. Binding sockets of its own is not
-//! done here.
+//! The descriptors that systemd hands over (`sd_listen_fds(3)`): listening
+//! sockets, checked to be of a kind that mcpmux can serve, and what was left
+//! with systemd before. Binding sockets of its own is not done here.
 
 use std::{
     io,
@@ -13,6 +13,8 @@ use std::{
 
 use listenfd::ListenFd;
 use rustix::net::sockopt::socket_acceptconn;
+
+use super::fd_store::Left;
 
 /// The first descriptor that is handed over (`SD_LISTEN_FDS_START`).
 const FIRST_DESCRIPTOR: usize = 3;
@@ -43,6 +45,15 @@ pub struct Handed {
     pub name: String,
     /// The socket.
     pub listener: Listener,
+}
+
+/// All that systemd hands over.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// The sockets, in the order of the socket units.
+    pub sockets: Vec<Handed>,
+    /// What an earlier start has left with systemd.
+    pub left: Vec<Left>,
 }
 
 /// A socket was handed over that mcpmux cannot serve.
@@ -86,22 +97,29 @@ pub enum SocketError {
     },
 }
 
-/// Takes every socket that was handed over, in the order of the socket units;
-/// none if mcpmux was not started by socket activation.
+/// Takes everything that was handed over; no sockets if mcpmux was not started
+/// by socket activation.
 ///
 /// Must be called once, before any thread is started: the variables of the
 /// protocol are removed from the environment.
-pub fn take() -> Result<Vec<Handed>, SocketError> {
+pub fn take() -> Result<Taken, SocketError> {
     let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+    // No child is to have any of them; an error says that one is not open,
+    // which is found below as well.
+    let _ = sd_notify::listen_fds();
     let mut handed = ListenFd::from_env();
     let mut names = names.split(':');
-    (0..handed.len())
-        .map(|index| {
-            let name = names.next().unwrap_or_default().to_owned();
-            let listener = adopt(&mut handed, index, &name)?;
-            Ok(Handed { name, listener })
-        })
-        .collect()
+    let mut taken = Taken::default();
+    for index in 0..handed.len() {
+        let name = names.next().unwrap_or_default().to_owned();
+        if let Some(left) = Left::of(FIRST_DESCRIPTOR + index, &name) {
+            taken.left.push(left);
+            continue;
+        }
+        let listener = adopt(&mut handed, index, &name)?;
+        taken.sockets.push(Handed { name, listener });
+    }
+    Ok(taken)
 }
 
 fn adopt(handed: &mut ListenFd, index: usize, name: &str) -> Result<Listener, SocketError> {
@@ -154,7 +172,8 @@ mod tests {
 
     #[test]
     fn without_socket_activation_nothing_is_taken() {
-        assert!(take().unwrap().is_empty());
+        let taken = take().unwrap();
+        assert!(taken.sockets.is_empty() && taken.left.is_empty());
     }
 
     #[test]

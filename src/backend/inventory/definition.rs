@@ -55,6 +55,21 @@ impl Tool {
     }
 }
 
+impl Tool {
+    /// Reads the definition of a tool that was not left out when it was listed.
+    pub(super) fn recall(definition: &str) -> Option<Self> {
+        let object = RawObject::parse(definition).ok()?;
+        let schema = object.get("inputSchema").ok().flatten();
+        Some(Self {
+            name: identity(&object, "name").ok()?,
+            definition: definition.to_owned(),
+            param_headers: schema
+                .and_then(|schema| param_headers(schema).ok())
+                .unwrap_or_default(),
+        })
+    }
+}
+
 impl Definition {
     /// Reads a definition that is identified by its member `key`.
     pub(super) fn read(definition: &str, key: &str) -> Result<Self, String> {

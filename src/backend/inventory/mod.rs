@@ -12,6 +12,7 @@ use pages::{List, read_all};
 mod definition;
 mod lists;
 mod pages;
+mod record;
 
 pub(crate) use definition::{Definition, Tool};
 pub(crate) use lists::Lists;

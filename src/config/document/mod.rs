@@ -72,6 +72,10 @@ pub(super) struct Listen {
     pub(super) allowed_origins: Vec<String>,
     /// The largest request body.
     pub(super) max_body: Size,
+    /// After how long without clients, calls and logins mcpmux ends, to be
+    /// started again by the next connection. Only where systemd hands over the
+    /// sockets.
+    pub(super) idle_exit: Option<Span>,
 }
 
 /// The kind of endpoint that clients reach.
@@ -107,6 +111,7 @@ impl Default for Listen {
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             max_body: Size::mebibytes(4),
+            idle_exit: None,
         }
     }
 }

@@ -90,6 +90,18 @@ impl Logins {
         known?.login.clone()
     }
 
+    /// Whether a person is asked to consent, or a token is being fetched.
+    pub fn is_busy(&self) -> bool {
+        let logins = self
+            .backends
+            .iter()
+            .filter_map(|known| known.login.as_ref());
+        logins.into_iter().any(|login| {
+            let state = login.state();
+            state.run.is_some() || state.flow.as_ref().is_some_and(|flow| flow.is_open())
+        })
+    }
+
     /// How every backend's login stands.
     pub async fn status(&self) -> Vec<LoginStatus> {
         let mut all = Vec::new();

@@ -15,6 +15,7 @@ use tracing::{debug, warn};
 
 mod grant;
 mod inbox;
+mod recall;
 mod request;
 mod table;
 mod update;
@@ -26,6 +27,7 @@ use crate::{
 };
 pub(super) use grant::{RESOURCES as RESOURCE_SUBSCRIPTIONS, named};
 use inbox::Inbox;
+pub(crate) use recall::Held;
 pub(crate) use table::Subscriber;
 use table::{Alias, Full, Outcome, Place, Step, Table};
 use update::Update;

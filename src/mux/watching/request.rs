@@ -31,7 +31,10 @@ impl Mux {
                 }
             };
             yield Ok(match mux.watch(subscriber, &uri, false).await {
-                Ok(()) => Message::success(id, "{}"),
+                Ok(()) => {
+                    mux.note_clients();
+                    Message::success(id, "{}")
+                }
                 Err((unwatched, backend)) => match unwatched {
                     Some(Unwatched::Refused(refused)) => refused.response(id, &backend, &uri),
                     Some(Unwatched::Full(full)) => {
@@ -55,6 +58,7 @@ impl Mux {
         Exchange::ready(Ok(match wish(caller, message) {
             Ok((subscriber, uri)) => {
                 self.watching.unsubscribe(subscriber.client, &uri);
+                self.note_clients();
                 Message::success(id, "{}")
             }
             Err(error) => Message::failure(Some(id), &error),

@@ -24,6 +24,9 @@ const MAX_URI: usize = 8 * 1024;
 /// What names a session with a backend.
 pub(super) type Session = (u64, u64);
 
+/// The session with a backend in which an earlier run of mcpmux was subscribed.
+const FORMER: Session = (u64::MAX, u64::MAX);
+
 /// What became of a wish to subscribe.
 pub(super) type Outcome = Result<(), Refused>;
 
@@ -124,6 +127,21 @@ impl Table {
             .subscribers
             .push((subscriber.clone(), alias.clone()));
         Ok(true)
+    }
+
+    /// Counts `subscriber` in, who was subscribed in an earlier run: what
+    /// happened since was not said.
+    pub(super) fn rejoin(
+        &mut self,
+        place: &Place,
+        alias: &Alias,
+        subscriber: &Subscriber,
+    ) -> Result<bool, Full> {
+        let new = self.join(place, alias, subscriber)?;
+        if let Some(topic) = self.topic(place) {
+            topic.made.get_or_insert(FORMER);
+        }
+        Ok(new)
     }
 
     /// Counts `client` out; `false` if it was not in.

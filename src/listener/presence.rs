@@ -1,0 +1,48 @@
+//! Whether any client is there, for who wants to know when none is.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep};
+use tokio_util::task::TaskTracker;
+
+/// How often it is looked at most and at least.
+const LOOKS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(10));
+
+/// The connections of clients.
+#[derive(Debug, Default)]
+pub struct Presence {
+    connections: TaskTracker,
+    came: AtomicU64,
+}
+
+impl Presence {
+    /// Where each connection has its task.
+    pub(super) fn connections(&self) -> TaskTracker {
+        self.connections.clone()
+    }
+
+    /// A client has connected.
+    pub(super) fn came(&self) {
+        self.came.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Waits until there was no connection for `time`, and nothing was `busy`
+    /// whenever it was looked at.
+    pub async fn left_for(&self, time: Duration, busy: impl Fn() -> bool) {
+        let pause = (time / 20).clamp(LOOKS.0, LOOKS.1);
+        let mut since = Instant::now();
+        let mut before = self.came.load(Ordering::Relaxed);
+        loop {
+            sleep(pause).await;
+            let came = self.came.load(Ordering::Relaxed);
+            if came != before || !self.connections.is_empty() || busy() {
+                (since, before) = (Instant::now(), came);
+            } else if since.elapsed() >= time {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What of a legacy session outlives this process, and the session that becomes
+//! of it in the next one. Where it is kept is not decided here.
+//!
+//! A session's id lets in who knows it, so records are not shown anywhere.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{session::Session, sessions::Sessions};
+use crate::{
+    mux::{Changed, Held, Mux},
+    protocol::{Abilities, Era, Level, Revision},
+};
+
+/// The most bytes of one record; a session that has more to say is not kept.
+const MAX: usize = 256 * 1024;
+
+/// One session, in one line of JSON.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    id: String,
+    revision: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    info: Option<Box<RawValue>>,
+    abilities: Box<RawValue>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    level: Option<String>,
+    /// The lists of whose change the client was not told.
+    #[serde(default)]
+    untold: Changed,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    held: Vec<Held>,
+    /// Seconds after 1970.
+    used: u64,
+}
+
+/// The records of all `sessions`, those used last first, as many as `limit`
+/// bytes hold. Takes a while where there are many.
+pub(super) fn write(sessions: &Sessions, mux: &Mux, limit: usize) -> Vec<u8> {
+    let mut all = sessions.all();
+    all.sort_unstable_by_key(|(.., unused)| *unused);
+    let (now, seconds) = (mux.versions(), seconds());
+    let mut text = Vec::new();
+    for (id, session, unused) in all {
+        let Ok(abilities) =
+            RawValue::from_string(session.introduction.abilities.as_str().to_owned())
+        else {
+            continue;
+        };
+        let record = Record {
+            id,
+            revision: session.revision.as_str().to_owned(),
+            info: session.introduction.info.clone(),
+            abilities,
+            level: session.level().map(|level| level.as_str().to_owned()),
+            untold: now.since(session.seen()),
+            held: session.held(),
+            used: seconds.saturating_sub(unused.as_secs()),
+        };
+        let Ok(line) = serde_json::to_vec(&record) else {
+            continue;
+        };
+        if line.len() > MAX {
+            continue;
+        }
+        if text.len() + line.len() >= limit {
+            break;
+        }
+        text.extend_from_slice(&line);
+        text.push(b'\n');
+    }
+    text
+}
+
+/// Takes the sessions of `records` in; gives how many there are. What cannot be
+/// read is left out: its client begins anew.
+pub(super) fn read(records: &[u8], sessions: &Sessions, mux: &Arc<Mux>) -> usize {
+    let seconds = seconds();
+    // No run counts as fast as this clock goes.
+    let number = since_epoch()
+        .as_micros()
+        .try_into()
+        .unwrap_or(u64::MAX >> 11);
+    for line in records.split(|byte| *byte == b'\n') {
+        let Ok(record) = serde_json::from_slice::<Record>(line) else {
+            continue;
+        };
+        let revision = Revision::parse(&record.revision);
+        let Some(revision) = revision.filter(|revision| revision.era() == Era::Legacy) else {
+            continue;
+        };
+        let session = Session::begun_before(
+            number,
+            revision,
+            record.info,
+            Abilities::new(Some(record.abilities.get())),
+            mux.versions().before(record.untold),
+            mux.watcher(),
+        );
+        if let Some(level) = record.level.as_deref().and_then(Level::parse) {
+            session.set_level(level);
+        }
+        session.hold_again(&record.held);
+        let unused = Duration::from_secs(seconds.saturating_sub(record.used));
+        sessions.take_in(record.id, session, unused);
+    }
+    sessions.all().len()
+}
+
+fn seconds() -> u64 {
+    since_epoch().as_secs()
+}
+
+fn since_epoch() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+}

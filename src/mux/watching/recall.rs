@@ -1,0 +1,55 @@
+//! Subscriptions that outlive this process: what a client holds, in words that
+//! the next run understands, and how it holds it again there.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Place, Subscriber, Watcher};
+
+/// One subscription of a client.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Held {
+    /// The backend's name.
+    backend: String,
+    /// The resource, as the backend names it.
+    uri: String,
+    /// What stands before that where the client knows it under another one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    alias: String,
+}
+
+impl Watcher {
+    /// What the client is subscribed to, in an order of its own.
+    pub(crate) fn held(&self) -> Vec<Held> {
+        let held = self.watching.table().of(self.client);
+        let held = held.into_iter().filter_map(|(place, alias)| {
+            Some(Held {
+                backend: self.watching.backends.get(place.backend)?.name().to_owned(),
+                uri: place.uri.to_string(),
+                alias: alias.to_string(),
+            })
+        });
+        let mut held: Vec<_> = held.collect();
+        held.sort();
+        held
+    }
+
+    /// Subscribes the client again to what it held in an earlier run. Its
+    /// backend is asked once it is up; what is no longer there is left out.
+    pub(crate) fn hold_again(&self, subscriber: &Subscriber, held: &Held) {
+        let watching = &self.watching;
+        let mut backends = watching.backends.iter();
+        let Some(backend) = backends.position(|backend| backend.name() == held.backend) else {
+            return;
+        };
+        let place = Place {
+            backend,
+            uri: held.uri.as_str().into(),
+        };
+        let alias = held.alias.as_str().into();
+        let new = watching.table().rejoin(&place, &alias, subscriber);
+        // A session that begins after this subscribes by itself.
+        if matches!(new, Ok(true)) && watching.session(backend).is_some() {
+            watching.drive(&place);
+        }
+    }
+}
