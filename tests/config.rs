@@ -353,7 +353,7 @@ backends:
     auth: { type: oauth, scopes: [], client_name: mcpmux, callback_port: 7777 }
     session: shared
     start: lazy
-    tools: { allow: ['*'] }
+    tools: { allow: ['a'] }
     limits: { concurrency: 4 }
   - { <<: *a, name: b }
 ",
@@ -362,7 +362,7 @@ backends:
         config.warnings,
         [
             "`backends[].limits` is not yet in effect",
-            "`backends[].start` is not yet in effect",
+            "`backends[].tools` is not yet in effect",
         ]
     );
     assert!(

@@ -37,6 +37,7 @@ mod mailbox;
 mod offers;
 mod order;
 mod pause;
+mod rest;
 mod state;
 #[cfg(test)]
 mod stub;
@@ -46,6 +47,7 @@ mod tally;
 pub(crate) mod unasked;
 mod unit;
 mod unwaited;
+mod usage;
 mod wish;
 
 pub use client_end::{ClientEnd, Pause};
@@ -69,6 +71,8 @@ pub(crate) use tally::Tally;
 use unasked::Unasked;
 use unit::Size;
 use unwaited::Unwaited;
+use usage::Usage;
+pub(crate) use usage::Use;
 use wish::Wishes;
 
 use crate::{
@@ -98,6 +102,8 @@ pub struct Backend {
     retry: Notify,
     /// Tells the supervisor that the inventory is stale.
     stale: Notify,
+    /// Somebody needs it.
+    needed: Notify,
     /// What a person wants of it.
     orders: Orders,
     tally: Tally,
@@ -118,6 +124,8 @@ pub struct Connection {
     /// Requests about subscriptions that may be under way at once.
     asking: Semaphore,
     unwaited: Unwaited,
+    /// Who uses it.
+    usage: Arc<Usage>,
     /// The lowest level of log messages that it was asked for.
     level: Lowest,
 }
@@ -142,8 +150,14 @@ impl Connection {
             wishes: Wishes::default(),
             asking: Semaphore::new(subscribe::AT_ONCE),
             unwaited: Unwaited::default(),
+            usage: Arc::default(),
             level: Lowest::default(),
         }
+    }
+
+    /// Begins to use it; `None` if it is about to be ended for want of use.
+    pub(crate) fn enter(&self) -> Option<Use> {
+        self.usage.enter()
     }
 
     /// The era that the backend speaks.
@@ -183,6 +197,7 @@ impl Backend {
             keepers: TaskTracker::new(),
             retry: Notify::new(),
             stale: Notify::new(),
+            needed: Notify::new(),
             orders: Orders::default(),
             tally: Tally::default(),
         }
@@ -330,7 +345,12 @@ impl Backend {
         let mut states = self.watch();
         let settled = timeout_at(
             deadline,
-            states.wait_for(|state| !matches!(state, State::Starting)),
+            states.wait_for(|state| {
+                if matches!(state, State::Idle(_)) {
+                    self.needed.notify_one();
+                }
+                !matches!(state, State::Starting | State::Idle(_))
+            }),
         )
         .await;
         let detail = match settled.map(|state| state.map(|state| state.clone())) {
@@ -339,7 +359,7 @@ impl Backend {
                 State::AwaitingLogin(why) => return Err(self.needs_login(&why).await),
                 State::Down(down) => down.to_string(),
                 State::Stopped(_) => stopped(&self.name),
-                State::Starting => "it is starting".to_owned(),
+                State::Starting | State::Idle(_) => "it is starting".to_owned(),
             },
             Ok(Err(_)) => "mcpmux is stopping".to_owned(),
             Err(_) => format!("it is still starting after {} s", patience.as_secs_f64()),

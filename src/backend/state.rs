@@ -14,6 +14,8 @@ pub(crate) enum State {
     Starting,
     /// Connected.
     Up(Arc<Connection>),
+    /// Not connected, and nobody needs it: the next call starts it.
+    Idle(Down),
     /// Not connected before a person has logged in: calls say where that is done.
     AwaitingLogin(Down),
     /// Not connected: calls fail at once.

@@ -10,7 +10,9 @@ use tokio::{
 
 use super::{Backend, Connection, Ear, Link, State, command::CommandLink};
 use crate::{
-    config::{BackendName, BackendSettings, EraSetting, Namespace, SessionSetting, Unresolved},
+    config::{
+        BackendName, BackendSettings, EraSetting, Namespace, SessionSetting, Start, Unresolved,
+    },
     protocol::Revision,
 };
 
@@ -33,6 +35,8 @@ impl Backend {
                 namespace: Namespace::Prefix,
                 session: SessionSetting::Shared,
                 era: EraSetting::Auto,
+                start: Start::Eager,
+                idle_stop: None,
                 timeout: LONG,
                 max_timeout: LONG,
                 max_message: 1 << 20,

@@ -78,14 +78,19 @@ impl Connection {
                 Era::Legacy => self.ask(method::SUBSCRIBE, uri).await,
             }
         };
-        timeout(limit, asked).await.unwrap_or_else(|_| {
+        let asked = timeout(limit, asked).await.unwrap_or_else(|_| {
             let key = "timeout";
             Err(Refused::Failed(BackendError::TimedOut { limit, key }))
-        })
+        });
+        if asked.is_ok() {
+            self.usage.subscribed(uri);
+        }
+        asked
     }
 
     /// Has the backend no longer tell of updates of `uri`.
     pub(crate) async fn unsubscribe(&self, uri: &str, limit: Duration) -> Result<(), Refused> {
+        self.usage.unsubscribed(uri);
         match self.era() {
             Era::Modern => {
                 self.wishes.remove(uri);

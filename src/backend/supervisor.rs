@@ -108,7 +108,12 @@ impl Backend {
         let mut era = self.recalled.get().copied();
         let mut failures = 0_u32;
         let mut down_since: Option<Instant> = None;
+        let mut resting = self.begins_at_rest();
         loop {
+            if resting && !self.rest(&stop, observer).await {
+                return;
+            }
+            resting = false;
             let begun = Instant::now();
             let before = standing.as_ref().map(|standing| *standing.borrow());
             let attempt = tokio::select! {
@@ -119,13 +124,10 @@ impl Backend {
             if let Ok(Err(error)) = &attempt
                 && error.needs_login()
             {
-                let reason = error.to_string().into();
-                let since = *down_since.get_or_insert(begun);
-                let next = None;
                 let down = Down {
-                    reason,
-                    since,
-                    next,
+                    reason: error.to_string().into(),
+                    since: *down_since.get_or_insert(begun),
+                    next: None,
                 };
                 self.set(State::AwaitingLogin(down), observer);
                 tokio::select! {
@@ -140,13 +142,21 @@ impl Backend {
                 Ok(Ok((connection, inventory, unasked))) => {
                     self.came_up(&connection, inventory, observer);
                     let up = Instant::now();
-                    let lapsed = login::lapsed(standing.clone());
                     let end = tokio::select! {
                         end = self.attend(&connection, unasked, &stop, observer) => end,
-                        reason = lapsed => Some(reason),
+                        reason = login::lapsed(standing.clone()) => End::Lost(reason),
+                        () = self.unused(&connection) => End::Idle,
                     };
-                    let Some(reason) = end else {
-                        return connection.link.end().await;
+                    let reason = match end {
+                        End::Stopped => return connection.link.end().await,
+                        End::Lost(reason) => reason,
+                        End::Idle => {
+                            info!(backend = self.name(), "nobody uses it, it is ended");
+                            self.set(State::Starting, observer);
+                            connection.link.end().await;
+                            (resting, failures, down_since) = (true, 0, None);
+                            continue;
+                        }
                     };
                     if up.elapsed() >= PROVEN {
                         failures = 0;
@@ -184,17 +194,25 @@ impl Backend {
             if let Some(lost) = lost {
                 lost.link.end().await;
             }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = self.tried_again() => {}
-                () = wait_until(next) => {}
+            if !self.wait_out(down, &stop).await {
+                return;
             }
-            let now = Down {
-                next: Some(Instant::now()),
-                ..down
-            };
-            self.state.send_replace(State::Down(now));
         }
+    }
+
+    /// Waits until the next attempt is due; false if it is to stop.
+    async fn wait_out(&self, down: Down, stop: &CancellationToken) -> bool {
+        tokio::select! {
+            () = stop.cancelled() => return false,
+            () = self.tried_again() => {}
+            () = wait_until(down.next) => {}
+        }
+        let now = Down {
+            next: Some(Instant::now()),
+            ..down
+        };
+        self.state.send_replace(State::Down(now));
+        true
     }
 
     /// The way to it; none before the configuration changes, which is said.
@@ -219,7 +237,7 @@ impl Backend {
         info!(backend = self.name(), "tried again on request");
     }
 
-    fn set(&self, state: State, observer: &impl Observer) {
+    pub(super) fn set(&self, state: State, observer: &impl Observer) {
         self.state.send_replace(state);
         observer.state_changed();
     }
@@ -248,19 +266,27 @@ impl Backend {
         observer.session_began(self);
     }
 
-    /// Stays with a connection until it is lost (says why) or `stop` (`None`).
+    /// Waits until nobody has used the connection for as long as is configured.
+    async fn unused(&self, connection: &Connection) {
+        match self.settings.idle_stop.filter(|_| self.client.is_none()) {
+            Some(time) => connection.usage.idle(time).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Stays with a connection until it is lost or `stop`.
     async fn attend(
         &self,
         connection: &Arc<Connection>,
         mut unasked: mpsc::Receiver<Unasked>,
         stop: &CancellationToken,
         observer: &impl Observer,
-    ) -> Option<Arc<str>> {
+    ) -> End {
         let _ears = connection.listen();
         loop {
             let message = tokio::select! {
-                () = stop.cancelled() => return None,
-                reason = connection.link.lost() => return Some(reason),
+                () = stop.cancelled() => return End::Stopped,
+                reason = connection.link.lost() => return End::Lost(reason),
                 message = unasked.recv() => message,
                 () = self.stale.notified() => Some(Unasked::Stale),
                 () = connection.link.renewed() => {
@@ -273,8 +299,8 @@ impl Backend {
                 .is_some_and(|message| !Lists::stale_after(message).is_empty())
             {
                 let refreshed = tokio::select! {
-                    () = stop.cancelled() => return None,
-                    reason = connection.link.lost() => return Some(reason),
+                    () = stop.cancelled() => return End::Stopped,
+                    reason = connection.link.lost() => return End::Lost(reason),
                     refreshed = self.refresh(connection, message, &mut unasked) => refreshed,
                 };
                 if let Some(told) = refreshed {
@@ -284,8 +310,8 @@ impl Backend {
             } else if message.is_none() {
                 // The link keeps the sender; it does not close before it is lost.
                 tokio::select! {
-                    () = stop.cancelled() => return None,
-                    reason = connection.link.lost() => return Some(reason),
+                    () = stop.cancelled() => return End::Stopped,
+                    reason = connection.link.lost() => return End::Lost(reason),
                 }
             }
         }
@@ -333,6 +359,16 @@ impl Backend {
             }
         }
     }
+}
+
+/// How the time with a connection has ended.
+enum End {
+    /// As was asked.
+    Stopped,
+    /// It was lost, for this reason.
+    Lost(Arc<str>),
+    /// Nobody used it.
+    Idle,
 }
 
 impl Connection {

@@ -50,6 +50,11 @@ impl Tally {
         self.starts.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Whether it was ever connected.
+    pub(super) fn has_started(&self) -> bool {
+        self.starts.load(Ordering::Relaxed) > 0
+    }
+
     /// How many calls have ended.
     pub(crate) fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)

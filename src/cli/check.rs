@@ -192,7 +192,7 @@ mod tests {
     fn the_report_has_a_summary_the_warnings_and_what_is_unavailable() {
         let text = "
 backends:
-  - { name: a, transport: command, command: [x], start: lazy }
+  - { name: a, transport: command, command: [x], tools: { deny: [x] } }
   - { name: b, transport: http, endpoint: 'https://b', auth: { type: bearer, token: '${T}' } }
   - { name: c, transport: http, endpoint: '${U}', enabled: false }
 ";
@@ -201,7 +201,7 @@ backends:
         assert_eq!(
             report(&config),
             "m.yaml: ok, 3 backends (2 enabled)\n\
-             warning: `backends[].start` is not yet in effect\n\
+             warning: `backends[].tools` is not yet in effect\n\
              unavailable: b: backends[1].auth.token: environment variable T is not set\n"
         );
     }

@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::config::{
     Auth, BackendName, BackendSettings, Config, ConnectRetry, EraSetting, HttpSettings, Listen,
-    Namespace, SessionSetting, TokenStore, Transport,
+    Namespace, SessionSetting, Start, TokenStore, Transport,
 };
 
 /// The longest message, in bytes.
@@ -58,6 +58,8 @@ fn behind(
         enabled: true,
         namespace: Namespace::None,
         era: EraSetting::Auto,
+        start: Start::Eager,
+        idle_stop: None,
         timeout,
         max_timeout: timeout,
         max_message: MAX_MESSAGE,

@@ -122,7 +122,7 @@ mod tests {
         };
         assert_eq!(of("{}").as_deref(), Ok("http://127.0.0.1:8080/mcp"));
         let any = "{ address: ':9', path: /x }";
-        assert_eq!(of(any).as_deref(), Ok("http://127.0.0.1:9/x"));
+        assert_eq!(of(any).as_deref(), Ok("http://[::1]:9/x"));
         assert!(of("{ transport: stdio }").is_err());
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     backend::{Backend, State},
-    config::{Config, ConnectRetry},
+    config::{BackendSettings, Config, ConnectRetry, Start},
     mux::Mux,
 };
 
@@ -23,8 +23,15 @@ pub(super) fn once(config: Config) -> Config {
         enabled: false,
         ..config.connect_retry
     };
+    // Nobody calls, and all are to be seen.
+    let backends = config.backends.into_iter();
+    let backends = backends.map(|backend| BackendSettings {
+        start: Start::Eager,
+        ..backend
+    });
     Config {
         connect_retry,
+        backends: backends.collect(),
         ..config
     }
 }
@@ -78,7 +85,7 @@ pub(super) fn reason(backend: &Backend) -> Option<Arc<str>> {
     match backend.state() {
         State::Up(_) => None,
         State::Down(down) | State::AwaitingLogin(down) | State::Stopped(down) => Some(down.reason),
-        State::Starting => Some("interrupted".into()),
+        State::Starting | State::Idle(_) => Some("interrupted".into()),
     }
 }
 

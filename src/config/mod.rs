@@ -31,7 +31,7 @@ pub use quantity::duration;
 pub use settings::{
     Auth, BackendName, BackendSettings, CommandSettings, Config, ConnectRetry, EraSetting, Given,
     Grant, HttpSettings, IdentityPlace, IdentityProvider, Listen, ListenTransport, Namespace,
-    OAuthSettings, Resource, SessionSetting, StoreKind, TokenStore, Transport, Unresolved,
+    OAuthSettings, Resource, SessionSetting, Start, StoreKind, TokenStore, Transport, Unresolved,
     VaultKey,
 };
 

@@ -13,8 +13,8 @@ use super::{
     format,
     settings::{
         BackendName, BackendSettings, CommandSettings, Config, ConnectRetry, EraSetting,
-        HttpSettings, Listen, ListenTransport, Namespace, SessionSetting, StoreKind, TokenStore,
-        Transport, Unresolved, VaultKey,
+        HttpSettings, Listen, ListenTransport, Namespace, SessionSetting, Start, StoreKind,
+        TokenStore, Transport, Unresolved, VaultKey,
     },
     tree,
     validate::{Outcome, Walk},
@@ -306,6 +306,11 @@ fn settings(
             Era::Legacy => EraSetting::Legacy,
             Era::Modern => EraSetting::Modern,
         },
+        start: match backend.start {
+            document::Start::Eager => Start::Eager,
+            document::Start::Lazy => Start::Lazy,
+        },
+        idle_stop: backend.idle_stop.map(|time| time.0),
         timeout: backend.timeout.0,
         max_timeout: backend.max_timeout.0.max(backend.timeout.0),
         max_message: backend.max_message.0,

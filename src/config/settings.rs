@@ -195,6 +195,10 @@ pub struct BackendSettings {
     pub session: SessionSetting,
     /// The era it speaks, if fixed.
     pub era: EraSetting,
+    /// When it is started.
+    pub start: Start,
+    /// After how long without use its process is ended.
+    pub idle_stop: Option<Duration>,
     /// A call's deadline; progress extends it up to `max_timeout`.
     pub timeout: Duration,
     /// The longest that a call may take with progress.
@@ -245,6 +249,15 @@ pub enum EraSetting {
     Legacy,
     /// Stateless: 2026-07-28 on.
     Modern,
+}
+
+/// When a backend is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// With mcpmux.
+    Eager,
+    /// At the first call.
+    Lazy,
 }
 
 /// How a backend is reached.

@@ -15,7 +15,7 @@ use super::{
     tasks,
 };
 use crate::{
-    backend::{Connection, Exchange},
+    backend::{Connection, Exchange, Use},
     protocol::{
         Era, Id, Level, Message, RawObject, RpcError,
         error::HEADER_MISMATCH,
@@ -34,6 +34,8 @@ pub(super) struct Leg {
     pub(super) bridge: Bridge,
     /// The backend is the client's own as long as this is held.
     lease: Option<Lease>,
+    /// Its connection is in use as long as this is held.
+    _used: Option<Use>,
 }
 
 /// What a client has answered to a modern server's `input_required`.
@@ -66,30 +68,40 @@ impl Sending<'_> {
     /// most.
     pub(super) async fn to(&self, target: &Target, patience: Duration) -> Result<Leg, RpcError> {
         let backend = &target.backend;
-        let connecting = self
-            .instances
-            .connect(backend, self.caller, self.request, patience);
-        let (connection, lease) = connecting.await.map_err(|error| {
-            let method = self.request.method().unwrap_or_default();
-            backend.tally().refused();
-            info!(
-                backend = backend.name(),
-                method,
-                "call failed: {}",
-                error.brief()
-            );
-            error.to_rpc(backend.name())
-        })?;
+        // One that was just about to be ended for want of use is started again.
+        let mut turns = 2;
+        let (connection, lease, entered) = loop {
+            let connecting = self
+                .instances
+                .connect(backend, self.caller, self.request, patience);
+            let (connection, lease) = connecting.await.map_err(|error| {
+                let method = self.request.method().unwrap_or_default();
+                backend.tally().refused();
+                info!(
+                    backend = backend.name(),
+                    method,
+                    "call failed: {}",
+                    error.brief()
+                );
+                error.to_rpc(backend.name())
+            })?;
+            let entered = connection.enter();
+            turns -= 1;
+            if entered.is_some() || turns == 0 {
+                break (connection, lease, entered);
+            }
+        };
         if let Some(level) = self.level {
             connection.want_level(level).await;
         }
-        self.over(connection, lease, target)
+        self.over(connection, lease, entered, target)
     }
 
     fn over(
         &self,
         connection: Arc<Connection>,
         lease: Option<Lease>,
+        used: Option<Use>,
         target: &Target,
     ) -> Result<Leg, RpcError> {
         let (caller, request, params) = (self.caller, self.request, self.params);
@@ -137,6 +149,7 @@ impl Sending<'_> {
             connection,
             bridge,
             lease,
+            _used: used,
         })
     }
 }

@@ -280,6 +280,7 @@ impl Mux {
     /// How it is, in one line: `3/4 backends up, 41 tools; github: …`.
     pub fn summary(&self) -> String {
         let mut up = 0;
+        let mut idle = 0;
         let mut tools = 0;
         let mut trouble = String::new();
         for backend in &self.backends {
@@ -288,6 +289,7 @@ impl Mux {
                     up += 1;
                     tools += backend.inventory().tools.len();
                 }
+                State::Idle(_) => idle += 1,
                 State::Starting => {
                     let _ = write!(trouble, "; {} is starting", backend.name());
                 }
@@ -303,10 +305,13 @@ impl Mux {
                 }
             }
         }
-        format!(
-            "{up}/{} backends up, {tools} tools{trouble}",
-            self.backends.len()
-        )
+        let idle = if idle > 0 {
+            format!(" ({idle} idle)")
+        } else {
+            String::new()
+        };
+        let all = self.backends.len();
+        format!("{up}/{all} backends up{idle}, {tools} tools{trouble}")
     }
 
     /// Waits until every backend of which nothing is known has come up or failed

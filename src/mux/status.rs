@@ -11,7 +11,7 @@ use crate::backend::{Backend, Down, State};
 pub struct BackendStatus {
     /// Its name.
     pub name: String,
-    /// `starting`, `up`, `awaiting login`, `down` or `stopped`.
+    /// `idle`, `starting`, `up`, `awaiting login`, `down` or `stopped`.
     pub state: String,
     /// Why it is not up.
     pub reason: Option<String>,
@@ -63,6 +63,7 @@ fn status(backend: &Backend) -> BackendStatus {
     let state = backend.state();
     let (word, down) = match &state {
         State::Starting => ("starting", None),
+        State::Idle(down) => ("idle", Some(down)),
         State::Up(_) => ("up", None),
         State::AwaitingLogin(down) => ("awaiting login", Some(down)),
         State::Down(down) => ("down", Some(down)),

@@ -109,7 +109,8 @@ fn a_token_that_is_over_is_refreshed_before_it_is_sent() {
 
 #[test]
 fn a_token_endpoint_that_fails_costs_a_call_and_not_the_login() {
-    let failures: [(fn() -> Answer, &str); 3] = [
+    type Failure = (fn() -> Answer, &'static str);
+    let failures: [Failure; 3] = [
         (
             || Answer::text(500, "text/html", "<h1>Oops"),
             "cannot be read",

@@ -7,6 +7,7 @@
 mod capabilities;
 mod changes;
 mod extensions;
+mod lazy;
 mod lists;
 mod names;
 mod prompts;

@@ -69,12 +69,14 @@ impl Found {
                 revision: connection.revision.as_str(),
                 server: connection.server.clone(),
             },
-            State::Starting | State::Down(_) | State::AwaitingLogin(_) | State::Stopped(_) => {
-                Self::Away {
-                    reason: survey::reason(backend).unwrap_or_default(),
-                    known: backend.inventory().offers.is_some(),
-                }
-            }
+            State::Idle(_)
+            | State::Starting
+            | State::Down(_)
+            | State::AwaitingLogin(_)
+            | State::Stopped(_) => Self::Away {
+                reason: survey::reason(backend).unwrap_or_default(),
+                known: backend.inventory().offers.is_some(),
+            },
         }
     }
 }

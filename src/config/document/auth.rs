@@ -45,7 +45,7 @@ pub(in crate::config) struct Auth {
     /// token.
     #[schemars(length(min = 1))]
     pub(in crate::config) assertion_command: Vec<String>,
-    /// `grant: enterprise_managed`: the identity token (OpenID Connect) of the one
+    /// `grant: enterprise_managed`: the identity token (`OpenID` Connect) of the one
     /// on whose behalf mcpmux acts, from the organisation's identity provider.
     #[serde(deserialize_with = "secret")]
     #[schemars(with = "Option<String>")]

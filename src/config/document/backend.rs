@@ -61,12 +61,12 @@ pub(in crate::config) struct Backend {
     pub(in crate::config) session: Session,
     /// The era of the MCP specification that it speaks.
     pub(in crate::config) era: Era,
-    /// When it is started.
-    #[schemars(extend("x-not-yet" = true))]
-    start: Start,
-    /// After how long without a call a lazily started command is stopped.
-    #[schemars(extend("x-not-yet" = true))]
-    idle_stop: Option<Span>,
+    /// When it is started. What a lazy one offers is known from the last time;
+    /// one that was never started is, once.
+    pub(in crate::config) start: Start,
+    /// After how long without a call or a subscription its process is ended; the
+    /// next call starts it again.
+    pub(in crate::config) idle_stop: Option<Span>,
     /// A call's deadline; progress extends it up to `max_timeout`.
     pub(in crate::config) timeout: Span,
     /// The longest that a call may take, with progress.
@@ -128,7 +128,7 @@ pub(in crate::config) enum Session {
 /// When a backend is started.
 #[derive(Clone, Copy, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-enum Start {
+pub(in crate::config) enum Start {
     /// With mcpmux.
     Eager,
     /// At the first call.

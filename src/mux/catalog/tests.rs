@@ -7,7 +7,7 @@ use crate::{
     backend::{Definition, Offers},
     config::{
         Auth, BackendName, BackendSettings, EraSetting, HttpSettings, Namespace, SessionSetting,
-        Transport,
+        Start, Transport,
     },
 };
 
@@ -20,6 +20,8 @@ fn share(name: &str, namespace: Namespace, inventory: Inventory) -> Share {
         enabled: true,
         namespace,
         era: EraSetting::Auto,
+        start: Start::Eager,
+        idle_stop: None,
         timeout: Duration::ZERO,
         max_timeout: Duration::ZERO,
         max_message: 1,

@@ -1,0 +1,159 @@
+//! Who uses a connection, so that one without use can be ended without a call
+//! that has just begun being cut off.
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
+
+/// Set once nobody may begin to use it any more.
+const CLOSED: usize = 1 << (usize::BITS - 1);
+
+/// The use of one connection.
+#[derive(Debug)]
+pub(crate) struct Usage {
+    /// How many use it now.
+    users: AtomicUsize,
+    /// What somebody is subscribed to.
+    uris: Mutex<HashSet<Box<str>>>,
+    /// When the last one left.
+    left: Mutex<Instant>,
+    /// Somebody has left.
+    leaving: Notify,
+}
+
+impl Default for Usage {
+    fn default() -> Self {
+        Self {
+            users: AtomicUsize::new(0),
+            uris: Mutex::default(),
+            left: Mutex::new(Instant::now()),
+            leaving: Notify::new(),
+        }
+    }
+}
+
+/// One use; it lasts until dropped.
+#[derive(Debug)]
+pub(crate) struct Use(Arc<Usage>);
+
+impl Usage {
+    /// Begins to use it; `None` if it is about to be ended.
+    pub(crate) fn enter(self: &Arc<Self>) -> Option<Use> {
+        self.pin().then(|| Use(Arc::clone(self)))
+    }
+
+    /// It is in use for as long as somebody is subscribed to `uri`.
+    pub(super) fn subscribed(&self, uri: &str) {
+        let mut uris = self.uris.lock().unwrap_or_else(PoisonError::into_inner);
+        if uris.insert(uri.into()) {
+            self.pin();
+        }
+    }
+
+    /// Nobody is subscribed to `uri` any more.
+    pub(super) fn unsubscribed(&self, uri: &str) {
+        let mut uris = self.uris.lock().unwrap_or_else(PoisonError::into_inner);
+        if uris.remove(uri) {
+            self.unpin();
+        }
+    }
+
+    /// One more uses it; false if it is about to be ended.
+    fn pin(&self) -> bool {
+        let more = |users| (users & CLOSED == 0).then_some(users + 1);
+        self.users
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, more)
+            .is_ok()
+    }
+
+    /// One that used it has left.
+    fn unpin(&self) {
+        let fewer = |users: usize| (users & !CLOSED > 0).then(|| users - 1);
+        let before = self
+            .users
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, fewer);
+        if before.is_ok_and(|users| users & !CLOSED == 1) {
+            *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            self.leaving.notify_one();
+        }
+    }
+
+    /// Waits until nobody has used it for `time`, and closes it to new users.
+    pub(super) async fn idle(&self, time: Duration) {
+        loop {
+            let left = *self.left.lock().unwrap_or_else(PoisonError::into_inner);
+            sleep_until(left + time).await;
+            let now = *self.left.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.users.load(Ordering::Acquire) > 0 {
+                self.leaving.notified().await;
+            } else if now == left && self.close() {
+                return;
+            }
+        }
+    }
+
+    fn close(&self) -> bool {
+        self.users
+            .compare_exchange(0, CLOSED, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+}
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        self.0.unpin();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIME: Duration = Duration::from_secs(60);
+
+    async fn is_idle(usage: &Arc<Usage>, within: Duration) -> bool {
+        tokio::time::timeout(within, usage.idle(TIME)).await.is_ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_uses_is_idle_after_a_time_and_then_closed() {
+        let usage = Arc::<Usage>::default();
+        assert!(!is_idle(&usage, Duration::from_secs(59)).await);
+        assert!(usage.enter().is_some());
+        // The time begins anew with the last that leaves.
+        assert!(!is_idle(&usage, Duration::from_secs(59)).await);
+        assert!(is_idle(&usage, Duration::from_secs(2)).await);
+        assert!(usage.enter().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_subscription_is_a_use_until_it_ends() {
+        let usage = Arc::<Usage>::default();
+        usage.subscribed("a");
+        usage.subscribed("a");
+        usage.unsubscribed("b");
+        assert!(!is_idle(&usage, TIME * 10).await);
+        usage.unsubscribed("a");
+        assert!(is_idle(&usage, TIME * 2).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_used_is_not_idle_however_long_that_takes() {
+        let usage = Arc::<Usage>::default();
+        let (first, second) = (usage.enter(), usage.enter());
+        drop(first);
+        assert!(!is_idle(&usage, TIME * 10).await);
+        drop(second);
+        assert!(is_idle(&usage, TIME * 2).await);
+    }
+}
