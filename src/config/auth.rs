@@ -3,7 +3,9 @@
 use super::{
     document::{self, AuthType},
     format,
-    settings::{Auth, Given, Grant, IdentityPlace, IdentityProvider, OAuthSettings, Resource},
+    settings::{
+        Auth, Dpop, Given, Grant, IdentityPlace, IdentityProvider, OAuthSettings, Resource,
+    },
 };
 use crate::Secret;
 
@@ -71,6 +73,11 @@ fn oauth(mut auth: document::Auth) -> Result<OAuthSettings, String> {
             Some(_) => Resource::Fixed(auth.resource.unwrap_or_default()),
         },
         allow_issuer_mismatch: auth.allow_issuer_mismatch,
+        dpop: match auth.dpop {
+            document::Dpop::Auto => Dpop::Auto,
+            document::Dpop::Required => Dpop::Required,
+            document::Dpop::Off => Dpop::Off,
+        },
     })
 }
 

@@ -33,6 +33,10 @@ pub use settings::{
     Grant, HttpSettings, IdentityPlace, IdentityProvider, Listen, ListenTransport, Namespace,
     OAuthSettings, Resource, SessionSetting, Start, StoreKind, TokenStore, Transport, Unresolved,
     VaultKey,
+    Auth, BackendName, BackendSettings, CommandSettings, Config, ConnectRetry, Dpop, EraSetting,
+    Given, Grant, HttpSettings, IdentityPlace, IdentityProvider, Listen, ListenTransport,
+    Namespace, OAuthSettings, Resource, SessionSetting, StoreKind, TokenStore, Transport,
+    Unresolved, VaultKey,
 };
 
 impl Config {

@@ -8,7 +8,9 @@ use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 use http::HeaderName;
 use url::Url;
 
-pub use self::oauth::{Given, Grant, IdentityPlace, IdentityProvider, OAuthSettings, Resource};
+pub use self::oauth::{
+    Dpop, Given, Grant, IdentityPlace, IdentityProvider, OAuthSettings, Resource,
+};
 use crate::Secret;
 
 /// A validated configuration.

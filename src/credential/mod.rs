@@ -14,7 +14,7 @@ pub(crate) mod vault;
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header::AUTHORIZATION};
 
 use crate::{
     Secret,
@@ -22,9 +22,10 @@ use crate::{
 };
 
 pub use failure::HelperFailure;
+use oauth::{Access, DPOP, Proof};
 pub use oauth::{
     Begun, CALLBACK_PATH, LoggedOut, LoginError, LoginFailure, LoginNeeded, LoginState,
-    LoginStatus, LoginWay, Logins, Page, Returned, Wish, callback_page, callback_query,
+    LoginStatus, LoginWay, Logins, Page, ProofError, Returned, Wish, callback_page, callback_query,
     callback_refusal,
 };
 pub(crate) use oauth::{Login, Standing};
@@ -50,13 +51,27 @@ pub struct Carried {
     /// The headers, which replace others of the same name; every value is
     /// marked sensitive.
     pub headers: HeaderMap,
-    /// Which credential this is, for [`Credential::rejected`].
-    pub generation: Generation,
+    /// Which credential this is, for [`Credential::is_to_be_sent_again`].
+    pub used: Used,
 }
 
-/// Tells one token of a backend from the next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Generation(u64);
+/// Tells one credential of a backend from the next.
+#[derive(Debug, Clone)]
+pub struct Used {
+    generation: u64,
+    proof: Option<Proof>,
+}
+
+/// What was tried for one request.
+#[derive(Debug, Default)]
+pub struct Tries {
+    renewed: bool,
+    nonces: u8,
+}
+
+/// How often a request is sent again with a nonce that the backend wants; one is
+/// enough, unless it ends just then.
+const MAX_NONCES: u8 = 2;
 
 /// Why a request has nothing to carry. It reads on after the backend's name;
 /// no message shows a credential.
@@ -76,6 +91,9 @@ pub enum CredentialError {
         /// What went wrong.
         failure: Arc<HelperFailure>,
     },
+    /// The token is bound to a key that does not prove it.
+    #[error("auth: {0}")]
+    Proof(ProofError),
     /// There is no token, or none that the backend takes.
     #[error(transparent)]
     Login(#[from] LoginFailure),
@@ -107,58 +125,82 @@ impl Credential {
         })
     }
 
-    /// The headers of a request that is sent now. Waits for the helper where
-    /// there is no token, or where it is about to expire.
-    pub async fn headers(&self) -> Result<Carried, CredentialError> {
+    /// The headers of a request of `method` to `uri` that is sent now. Waits for
+    /// the helper where there is no token, or where it is about to expire.
+    pub async fn headers(&self, method: &Method, uri: &Uri) -> Result<Carried, CredentialError> {
+        let carried = |headers, generation| Carried {
+            headers,
+            used: Used {
+                generation,
+                proof: None,
+            },
+        };
         match &self.0 {
-            Source::Fixed(headers) => Ok(Carried {
-                headers: headers.clone()?,
-                generation: Generation(0),
-            }),
+            Source::Fixed(headers) => Ok(carried(headers.clone()?, 0)),
             Source::Helper(renewal) => {
                 let (token, generation) = renewal
                     .token()
                     .await
                     .map_err(|failure| failed(renewal, failure))?;
-                Ok(Carried {
-                    headers: only(AUTHORIZATION, bearer(&token)?),
-                    generation: Generation(generation),
-                })
+                Ok(carried(only(AUTHORIZATION, bearer(&token)?), generation))
             }
             Source::Login(login) => {
-                let (token, generation) = login.token().await?;
-                let headers = match token {
-                    Some(token) => only(AUTHORIZATION, bearer(&token)?),
-                    None => HeaderMap::new(),
+                let (access, generation) = login.token().await?;
+                let Some(Access { token, prover }) = access else {
+                    return Ok(carried(HeaderMap::new(), generation));
                 };
+                let Some(prover) = prover else {
+                    return Ok(carried(only(AUTHORIZATION, bearer(&token)?), generation));
+                };
+                let (header, proof) = prover
+                    .prove_to_backend(method, uri, &token)
+                    .map_err(CredentialError::Proof)?;
+                // RFC 9449, section 7.1.
+                let value = sensitive(&AUTHORIZATION, &token.after("DPoP "))?;
                 Ok(Carried {
-                    headers,
-                    generation: Generation(generation),
+                    headers: HeaderMap::from_iter([(AUTHORIZATION, value), (DPOP, header)]),
+                    used: Used {
+                        generation,
+                        proof: Some(proof),
+                    },
                 })
             }
         }
     }
 
-    /// Says that the backend answered `status`, 401 or 403, with `headers` to a
-    /// request that carried `used`. True if [`Self::headers`] now gives
-    /// something else to try.
+    /// Says that the backend answered `status` with `headers` to a request that
+    /// carried `used`; `tries` is that request's own. True if it should be sent
+    /// again with what [`Self::headers`] gives now: with a nonce that the backend
+    /// wants, or, after a 401 or 403, once with another token.
     ///
     /// The helper is run, or the token refreshed, once for all callers that used
     /// the same token; one whose token is older than the present one starts
     /// nothing. It ends only by itself, even if every caller goes away.
-    pub async fn rejected(
+    pub async fn is_to_be_sent_again(
         &self,
-        used: Generation,
+        used: &Used,
+        tries: &mut Tries,
         status: StatusCode,
         headers: &HeaderMap,
     ) -> Result<bool, CredentialError> {
+        if let Some(proof) = &used.proof
+            && proof.heard(status, headers)
+            && tries.nonces < MAX_NONCES
+        {
+            tries.nonces += 1;
+            return Ok(true);
+        }
+        let refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        if !refused || std::mem::replace(&mut tries.renewed, true) {
+            return Ok(false);
+        }
         match &self.0 {
             Source::Fixed(_) => Ok(false),
             Source::Helper(renewal) => renewal
-                .rejected(used.0)
+                .rejected(used.generation)
                 .await
                 .map_err(|failure| failed(renewal, failure)),
-            Source::Login(login) => Ok(login.rejected(used.0, status, headers).await?),
+            Source::Login(login) => Ok(login.rejected(used.generation, status, headers).await?),
         }
     }
 
@@ -196,16 +238,21 @@ fn sensitive(name: &HeaderName, value: &Secret) -> Result<HeaderValue, Credentia
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+    use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 
-    use super::{Auth, Carried, Credential, Environment, Secret};
+    use super::{Auth, Carried, Credential, CredentialError, Environment, Secret, Tries};
 
     fn credential(auth: &Auth) -> Credential {
         Credential::new(auth, &Environment::default(), None)
     }
 
+    async fn headers(credential: &Credential) -> Result<Carried, CredentialError> {
+        let uri = Uri::from_static("https://b.example/mcp");
+        credential.headers(&Method::POST, &uri).await
+    }
+
     async fn carried(auth: &Auth) -> Carried {
-        credential(auth).headers().await.expect("headers")
+        headers(&credential(auth)).await.expect("headers")
     }
 
     fn secret(text: &str) -> Secret {
@@ -223,8 +270,9 @@ mod tests {
         assert!(!format!("{bearer:?} {:?}", credential(&auth)).contains("s3cret"));
         assert!(
             !credential(&auth)
-                .rejected(
-                    bearer.generation,
+                .is_to_be_sent_again(
+                    &bearer.used,
+                    &mut Tries::default(),
                     StatusCode::UNAUTHORIZED,
                     &HeaderMap::new()
                 )
@@ -247,8 +295,7 @@ mod tests {
         let auth = Auth::Bearer {
             token: secret("s3c\nret"),
         };
-        let error = credential(&auth)
-            .headers()
+        let error = headers(&credential(&auth))
             .await
             .expect_err("a newline")
             .to_string();
@@ -266,8 +313,7 @@ mod tests {
             ttl: std::time::Duration::from_secs(1),
         };
         let credential = Credential::new(&auth, &Environment::process(), None);
-        let error = credential
-            .headers()
+        let error = headers(&credential)
             .await
             .expect_err("a failure")
             .to_string();

@@ -14,26 +14,6 @@ pub(crate) struct Inapplicable {
 /// All of them.
 const TABLE: &[Inapplicable] = &[
     Inapplicable {
-        scenario: "auth/dpop",
-        checks: &[
-            "sep-1932-client-token-request-proof",
-            "sep-1932-client-dpop-auth-scheme",
-            "sep-1932-client-fresh-proof",
-        ],
-        why: DPOP,
-    },
-    Inapplicable {
-        scenario: "auth/dpop-nonce",
-        checks: &[
-            "sep-1932-client-token-request-proof",
-            "sep-1932-client-dpop-auth-scheme",
-            "sep-1932-client-fresh-proof",
-            "sep-1932-client-as-nonce",
-            "sep-1932-client-rs-nonce",
-        ],
-        why: DPOP,
-    },
-    Inapplicable {
         scenario: "sep-2640-client-no-prefetch",
         checks: &[],
         why: SKILLS,
@@ -54,8 +34,6 @@ const TABLE: &[Inapplicable] = &[
         why: SKILLS,
     },
 ];
-
-const DPOP: &str = "the extension of bound tokens (RFC 9449): mcpmux sends bearer tokens";
 
 const SKILLS: &str = "a host reads and verifies skills; mcpmux passes them on";
 

@@ -32,6 +32,9 @@ pub(super) const MAX_IDLE: usize = 64;
 /// The most redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
 
+/// The header of a proof for one method and address (RFC 9449).
+const PROOF: &str = "dpop";
+
 /// The body of an answer: as it comes, or already read.
 pub(super) type Body = Either<Either<Streamed, Incoming>, Full<Bytes>>;
 
@@ -91,6 +94,11 @@ impl Client {
         })
     }
 
+    /// The endpoint.
+    pub(super) fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
     /// Sends a request to the endpoint, and again to where it is redirected
     /// within the endpoint's origin.
     pub(super) async fn send(
@@ -118,6 +126,13 @@ impl Client {
             let response = self.send_once(request).await?;
             match self.redirected(&method, response.status(), response.headers()) {
                 None => return Ok(response.map(Either::Left)),
+                Some(_) if headers.contains_key(PROOF) => {
+                    return Err(refused(
+                        "it redirects, and the proof of possession is for the first address: \
+                         set endpoint to the address it moved to"
+                            .to_owned(),
+                    ));
+                }
                 Some(target) => uri = target.map_err(refused)?,
             }
         }
@@ -228,4 +243,45 @@ pub(super) fn failure(error: &(dyn Error + 'static), connecting: bool) -> Backen
     };
     let _ = write!(text, ": {}", innermost(error));
     BackendError::Http(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::{Bytes, Client, HeaderMap, HeaderValue, Method, PROOF};
+
+    #[tokio::test]
+    async fn a_proof_for_one_address_goes_to_no_other() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let serving = tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.expect("a connection");
+                let mut read = vec![0; 4096];
+                let count = stream.read(&mut read).await.expect("a request");
+                let answer = if read[..count].starts_with(b"POST /old ") {
+                    "HTTP/1.1 307 Moved\r\nlocation: /new\r\n"
+                } else {
+                    "HTTP/1.1 200 OK\r\n"
+                };
+                let answer = format!("{answer}connection: close\r\ncontent-length: 0\r\n\r\n");
+                let written = stream.write_all(answer.as_bytes()).await;
+                written.expect("written");
+            }
+        });
+        let endpoint = format!("http://{address}/old").parse().expect("a URL");
+        let client = Client::new(&endpoint).expect("a client");
+        let mut headers = HeaderMap::new();
+        let plain = client.send(Method::POST, &headers, Bytes::new()).await;
+        assert_eq!(plain.expect("an answer").status(), 200);
+        headers.insert(PROOF, HeaderValue::from_static("a proof"));
+        let proven = client.send(Method::POST, &headers, Bytes::new()).await;
+        let error = proven.expect_err("a redirect").error.to_string();
+        assert!(error.contains("set endpoint to the address"), "{error}");
+        serving.abort();
+    }
 }

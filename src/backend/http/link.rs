@@ -25,7 +25,7 @@ use super::{
 use crate::{
     backend::{BackendError, Ear, Introduction, calls::Calls, handshake, unwaited::Unwaited},
     config::HttpSettings,
-    credential::{Credential, Generation},
+    credential::{Credential, Tries, Used},
     protocol::{Message, Revision, header as mcp},
     web::USER_AGENT,
 };
@@ -159,7 +159,10 @@ impl HttpLink {
         if mode.session.is_none() || self.lost.is_cancelled() {
             return;
         }
-        if let Ok((headers, _)) = self.request_headers(&mode, &HeaderMap::new()).await {
+        let headers = self
+            .request_headers(&Method::DELETE, &mode, &HeaderMap::new())
+            .await;
+        if let Ok((headers, _)) = headers {
             let request = self.client.send(Method::DELETE, &headers, Bytes::new());
             // A courtesy: a server that does not answer must not hold up the end.
             let _ = tokio::time::timeout(Duration::from_secs(1), request).await;
@@ -184,20 +187,22 @@ impl HttpLink {
         extra: &HeaderMap,
         opens: bool,
     ) -> Result<Response, BackendError> {
-        let mut may_refresh = true;
+        let mut tries = Tries::default();
         let mut may_renew = !opens;
         loop {
             let mode = self.mode.load_full();
-            let (headers, generation) = self.request_headers(&mode, extra).await?;
+            let (headers, used) = self.request_headers(&Method::POST, &mode, extra).await?;
             let sent = self.client.send(Method::POST, &headers, body.clone()).await;
             let response = sent.map_err(|failure| self.report(failure))?;
-            match response.status() {
-                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
-                    if std::mem::take(&mut may_refresh)
-                        && self
-                            .credential
-                            .rejected(generation, response.status(), response.headers())
-                            .await? => {}
+            let (status, said) = (response.status(), response.headers());
+            if self
+                .credential
+                .is_to_be_sent_again(&used, &mut tries, status, said)
+                .await?
+            {
+                continue;
+            }
+            match status {
                 StatusCode::NOT_FOUND
                     if mode.session.is_some() && std::mem::take(&mut may_renew) =>
                 {
@@ -230,22 +235,23 @@ impl HttpLink {
         failure.error
     }
 
-    /// The headers of a request, and which credential they carry. What `auth`
+    /// The headers of a request to the endpoint, and which credential they carry. What `auth`
     /// says replaces a static header of the same name.
     pub(super) async fn request_headers<'m>(
         &self,
+        method: &Method,
         mode: &'m Mode,
         extra: &HeaderMap,
-    ) -> Result<(Cow<'m, HeaderMap>, Generation), BackendError> {
-        let carried = self.credential.headers().await?;
+    ) -> Result<(Cow<'m, HeaderMap>, Used), BackendError> {
+        let carried = self.credential.headers(method, self.client.uri()).await?;
         if extra.is_empty() && carried.headers.is_empty() {
-            return Ok((Cow::Borrowed(&mode.headers), carried.generation));
+            return Ok((Cow::Borrowed(&mode.headers), carried.used));
         }
         let mut headers = mode.headers.clone();
         for (name, value) in extra.iter().chain(&carried.headers) {
             headers.insert(name, value.clone());
         }
-        Ok((Cow::Owned(headers), carried.generation))
+        Ok((Cow::Owned(headers), carried.used))
     }
 
     /// From now on requests are of `revision` and within `session`.

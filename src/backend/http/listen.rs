@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     backend::{BackendError, Unasked, deliver::Rest},
+    credential::Tries,
     protocol::{Kind, Message, sse},
 };
 
@@ -73,9 +74,11 @@ impl HttpLink {
     /// more with a fresh credential where it was refused.
     pub(super) async fn get(&self, last_id: Option<&str>) -> Result<Response, BackendError> {
         let mode = self.mode.load_full();
-        let mut may_refresh = true;
+        let mut tries = Tries::default();
         loop {
-            let (headers, generation) = self.request_headers(&mode, &HeaderMap::new()).await?;
+            let (headers, used) = self
+                .request_headers(&Method::GET, &mode, &HeaderMap::new())
+                .await?;
             let mut headers = headers.into_owned();
             headers.remove(header::CONTENT_TYPE);
             headers.insert(header::ACCEPT, HeaderValue::from_static(sse::MEDIA_TYPE));
@@ -84,14 +87,13 @@ impl HttpLink {
             }
             let sent = self.client.send(Method::GET, &headers, Bytes::new()).await;
             let response = sent.map_err(|failure| self.report(failure))?;
-            match response.status() {
-                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
-                    if std::mem::take(&mut may_refresh)
-                        && self
-                            .credential
-                            .rejected(generation, response.status(), response.headers())
-                            .await? => {}
-                _ => return Ok(response),
+            let (status, said) = (response.status(), response.headers());
+            if !self
+                .credential
+                .is_to_be_sent_again(&used, &mut tries, status, said)
+                .await?
+            {
+                return Ok(response);
             }
         }
     }

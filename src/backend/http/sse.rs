@@ -29,7 +29,7 @@ use crate::{
         mailbox::Mailbox, unwaited::Unwaited,
     },
     config::HttpSettings,
-    credential::Credential,
+    credential::{Credential, Tries},
     protocol::{Message, method, sse},
     web::USER_AGENT,
 };
@@ -278,9 +278,13 @@ impl Wire {
     /// Gets the stream, or posts `body` to `post`; once more with a fresh
     /// credential where it was refused.
     async fn ask(&self, post: Option<&Uri>, body: Bytes) -> Result<Response, BackendError> {
-        let mut may_refresh = true;
+        let mut tries = Tries::default();
         loop {
-            let carried = self.credential.headers().await?;
+            let (method, uri) = match post {
+                Some(uri) => (Method::POST, uri),
+                None => (Method::GET, self.client.uri()),
+            };
+            let carried = self.credential.headers(&method, uri).await?;
             let mut headers = self.headers.clone();
             for (name, value) in &carried.headers {
                 headers.insert(name, value.clone());
@@ -296,16 +300,11 @@ impl Wire {
                 self.client.send(Method::GET, &headers, body.clone()).await
             };
             let response = sent.map_err(|failure| failure.error)?;
-            let refused = matches!(
-                response.status(),
-                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
-            );
-            if !refused
-                || !std::mem::take(&mut may_refresh)
-                || !self
-                    .credential
-                    .rejected(carried.generation, response.status(), response.headers())
-                    .await?
+            let (status, said) = (response.status(), response.headers());
+            if !self
+                .credential
+                .is_to_be_sent_again(&carried.used, &mut tries, status, said)
+                .await?
             {
                 return Ok(response);
             }

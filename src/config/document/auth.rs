@@ -110,6 +110,22 @@ pub(in crate::config) struct Auth {
     /// `type: oauth`: whether an authorization server may call itself by
     /// another name than the URL that it is found at (against RFC 8414).
     pub(in crate::config) allow_issuer_mismatch: bool,
+    /// `type: oauth`: whether tokens are bound to a key that never leaves mcpmux,
+    /// so that a stolen one is of no use (`DPoP`, RFC 9449).
+    pub(in crate::config) dpop: Dpop,
+}
+
+/// Whether tokens are bound to a key.
+#[derive(Clone, Copy, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Dpop {
+    /// Where the server asks for it and its authorization server can.
+    #[default]
+    Auto,
+    /// Always: other tokens are not used.
+    Required,
+    /// Never.
+    Off,
 }
 
 /// The kind of credential.
@@ -176,6 +192,7 @@ impl Default for Auth {
             client_metadata_url: None,
             resource: None,
             allow_issuer_mismatch: false,
+            dpop: Dpop::default(),
         }
     }
 }
@@ -232,6 +249,7 @@ fn types(schema: &mut schemars::Schema) {
                 "client_metadata_url",
                 "resource",
                 "allow_issuer_mismatch",
+                "dpop",
             ],
         },
     ];

@@ -21,6 +21,8 @@ use super::quantity::{Size, Span};
 
 pub(super) use auth::{Auth, AuthType, Grant};
 pub(super) use backend::{Backend, BackendTransport, Era, Namespace, Session, Start};
+pub(super) use auth::{Auth, AuthType, Dpop, Grant};
+pub(super) use backend::{Backend, BackendTransport, Era, Namespace, Session};
 pub(super) use token_store::{StoreKind, TokenStore, VaultKey};
 
 /// The configuration of mcpmux.

@@ -31,6 +31,19 @@ pub struct OAuthSettings {
     pub resource: Resource,
     /// Whether the authorization server's metadata may name another issuer.
     pub allow_issuer_mismatch: bool,
+    /// Whether tokens are bound to a key.
+    pub dpop: Dpop,
+}
+
+/// Whether tokens are bound to a key of mcpmux's (`DPoP`, RFC 9449).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dpop {
+    /// Where the backend asks for it and its authorization server can.
+    Auto,
+    /// Always: other tokens are not used.
+    Required,
+    /// Never.
+    Off,
 }
 
 /// Who consents to a token.

@@ -1,14 +1,16 @@
 //! What a server asks for in `WWW-Authenticate`, by the grammar of RFC 9110
 //! section 11.6.1: several headers, several challenges in each, parameters as
-//! tokens or quoted strings, token68. Only `Bearer` (RFC 6750 section 3) is
-//! told; what to do about it is for others.
+//! tokens or quoted strings, token68. Only `Bearer` (RFC 6750 section 3) and
+//! `DPoP` (RFC 9449 section 7.1) are told; what to do about them is for others.
 
 use http::{HeaderMap, header::WWW_AUTHENTICATE};
+
+use super::dpop::ALGORITHM;
 
 /// The most challenges that are read of one answer.
 const MAX_CHALLENGES: usize = 32;
 
-/// A `Bearer` challenge: the parameters of RFC 6750 section 3 and RFC 9728
+/// A challenge for a token: the parameters of RFC 6750 section 3 and RFC 9728
 /// section 5.1 that are not empty, verbatim.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::credential) struct Challenge {
@@ -21,28 +23,39 @@ pub(in crate::credential) struct Challenge {
     pub(in crate::credential) error: Option<String>,
     /// The same in the server's words: show it through [`one_line`].
     pub(in crate::credential) error_description: Option<String>,
+    /// Whether the token may be bound to a key: this, or another challenge of the
+    /// same answer, is `DPoP`, for an algorithm that is at hand.
+    pub(in crate::credential) dpop: bool,
 }
 
 impl Challenge {
-    /// The `Bearer` challenge of an answer. Of several the first that names
-    /// metadata, else the first that says anything. None if there is none.
+    /// The challenge of an answer: of several the first that names metadata, else
+    /// the first that says anything, `Bearer` before `DPoP`. None if there is none.
     pub(in crate::credential) fn of(headers: &HeaderMap) -> Option<Self> {
-        let mut bearers: Vec<Self> = Vec::new();
+        let (mut all, mut dpops) = (Vec::new(), Vec::new());
+        let mut offers_dpop = false;
         let mut left = MAX_CHALLENGES;
         for value in headers.get_all(WWW_AUTHENTICATE) {
             let text = String::from_utf8_lossy(value.as_bytes());
             for (scheme, parameters) in Parser::new(&text, &mut left).challenges() {
                 if scheme.eq_ignore_ascii_case("bearer") {
-                    bearers.push(Self::from_parameters(parameters));
+                    all.push(Self::from_parameters(parameters));
+                } else if scheme.eq_ignore_ascii_case("dpop") {
+                    offers_dpop |= is_for_us(&parameters);
+                    dpops.push(Self::from_parameters(parameters));
                 }
             }
         }
-        let best = bearers
+        all.append(&mut dpops);
+        let best = all
             .iter()
-            .position(|bearer| bearer.resource_metadata.is_some())
-            .or_else(|| bearers.iter().position(|bearer| *bearer != Self::default()))
+            .position(|one| one.resource_metadata.is_some())
+            .or_else(|| all.iter().position(|one| *one != Self::default()))
             .unwrap_or(0);
-        (best < bearers.len()).then(|| bearers.swap_remove(best))
+        (best < all.len()).then(|| Self {
+            dpop: offers_dpop,
+            ..all.swap_remove(best)
+        })
     }
 
     /// Whether the token is good but allows too little (RFC 6750 section 3.1).
@@ -67,6 +80,14 @@ impl Challenge {
         }
         challenge
     }
+}
+
+/// Whether a `DPoP` challenge names the algorithm that there is, if it names any.
+fn is_for_us(parameters: &[(String, String)]) -> bool {
+    let algorithms = parameters
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case("algs"));
+    algorithms.is_none_or(|(_, listed)| listed.split_whitespace().any(|one| one == ALGORITHM))
 }
 
 /// A server's words, fit to be shown: no control characters, at most 200
@@ -250,13 +271,28 @@ mod tests {
     }
 
     #[test]
-    fn where_there_is_no_bearer_challenge_there_is_none() {
+    fn where_there_is_no_challenge_for_a_token_there_is_none() {
         assert_eq!(of(&[]), None);
         assert_eq!(of(&["Basic realm=\"Bearer x\""]), None);
-        assert_eq!(of(&["DPoP error=\"use_dpop_nonce\""]), None);
         assert_eq!(of(&["resource_metadata=\"https://x/\""]), None);
         assert_eq!(of(&["Bearer"]), Some(Challenge::default()));
         assert_eq!(of(&["Bearer scope=\"\""]), Some(Challenge::default()));
+    }
+
+    #[test]
+    fn a_challenge_for_bound_tokens_is_told_as_such() {
+        let challenge = of(&["DPoP algs=\"ES256 PS256\", resource_metadata=\"https://x/\""]);
+        let challenge = challenge.expect("a challenge");
+        assert!(challenge.dpop);
+        assert_eq!(challenge.resource_metadata.as_deref(), Some("https://x/"));
+        let of_one = |value| of(&[value]).expect("a challenge");
+        assert!(of_one("Bearer scope=\"a\", dpop error=\"use_dpop_nonce\"").dpop);
+        assert!(!of_one("DPoP algs=\"EdDSA\"").dpop);
+        assert!(!of_one("Bearer algs=\"ES256\"").dpop);
+        assert_eq!(
+            of_one("DPoP error=\"use_dpop_nonce\"").error.as_deref(),
+            Some("use_dpop_nonce")
+        );
     }
 
     #[test]

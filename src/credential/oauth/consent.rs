@@ -74,6 +74,7 @@ impl Login {
         let record = Record {
             endpoint: self.endpoint.clone(),
             resource: self.resource(&discovered),
+            dpop: self.prover(&discovered, known.as_deref())?,
             server: discovered.server,
             client,
             requested: scopes,

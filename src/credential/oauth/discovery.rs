@@ -53,6 +53,8 @@ pub(in crate::credential) struct Discovered {
     pub(in crate::credential) resource: Option<String>,
     /// The scopes that the backend names for everyday use.
     pub(in crate::credential) resource_scopes: Option<Vec<String>>,
+    /// Whether the backend says that it takes tokens only that are bound to a key.
+    pub(in crate::credential) resource_wants_dpop: bool,
     /// The issuer, verbatim, as the metadata has it: what is recorded with a
     /// request, and what clients and tokens are kept under.
     pub(in crate::credential) issuer: String,
@@ -156,6 +158,9 @@ impl Discovery<'_> {
             _ => self.origin().await?,
         };
         let fallback = resource.is_none();
+        let resource_wants_dpop = resource
+            .as_ref()
+            .is_some_and(|found| found.dpop_bound_access_tokens_required);
         let (resource, resource_scopes) = match resource {
             Some(found) => (Some(found.resource), found.scopes_supported),
             None => (None, None),
@@ -163,6 +168,7 @@ impl Discovery<'_> {
         Ok(Discovered {
             resource,
             resource_scopes,
+            resource_wants_dpop,
             issuer: server.issuer.clone(),
             server,
             fallback,

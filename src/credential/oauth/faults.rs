@@ -35,6 +35,8 @@ pub(super) struct Asked {
 pub(super) enum Answer {
     Json(u16, Value),
     Page(u16),
+    /// Another, with a header more.
+    With(&'static str, &'static str, Box<Self>),
     Redirect(u16, String),
     /// A body that never ends.
     Endless,
@@ -47,6 +49,11 @@ pub(super) enum Answer {
 }
 
 impl Answer {
+    /// The same with this header.
+    pub(super) fn with(self, name: &'static str, value: &'static str) -> Self {
+        Self::With(name, value, Box::new(self))
+    }
+
     /// This document, where `BASE` is the server's address.
     pub(super) fn filled(document: &Value, base: &str) -> Self {
         let text = document.to_string().replace("BASE", base);
@@ -159,6 +166,13 @@ async fn render(answer: Answer) -> Response<Body> {
     let response = |status: u16| Response::builder().status(status);
     let whole = |text: String| http_body_util::Full::new(Bytes::from(text)).boxed_unsync();
     let rendered = match answer {
+        Answer::With(name, value, answer) => {
+            let mut response = Box::pin(render(*answer)).await;
+            response
+                .headers_mut()
+                .append(name, http::HeaderValue::from_static(value));
+            Ok(response)
+        }
         Answer::Json(status, document) => response(status)
             .header(header::CONTENT_TYPE, "application/json")
             .body(whole(document.to_string())),

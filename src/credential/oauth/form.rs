@@ -86,7 +86,7 @@ impl Requests<'_> {
         let mut headers = HeaderMap::new();
         let mut form = Serializer::new(String::with_capacity(ROOM));
         form.extend_pairs(parameters);
-        form.extend_pairs(self.extra()?);
+        form.extend_pairs(self.extra());
         let client = self.client;
         match (client.method, &client.secret) {
             (AuthMethod::Basic, Some(secret)) => {

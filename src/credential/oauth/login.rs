@@ -21,15 +21,12 @@ use super::{
     house::House,
     needed::LoginNeeded,
     scope,
-    state::{Run, Standing, State},
+    state::{Access, Run, Standing, State},
     steps::Step,
     trouble::{LoginFailure, Trouble},
     web::Web,
 };
-use crate::{
-    Secret,
-    config::{BackendName, HttpSettings, OAuthSettings},
-};
+use crate::config::{BackendName, HttpSettings, OAuthSettings};
 
 /// How long a request waits for the link to a consent; it is there at once but
 /// for the first time, when the authorization server is asked about itself.
@@ -78,7 +75,9 @@ impl Login {
 
     /// The token that a request of now carries, and its generation. None, if
     /// there is none: what the backend answers then tells how to get one.
-    pub(crate) async fn token(self: &Arc<Self>) -> Result<(Option<Secret>, u64), LoginFailure> {
+    pub(in crate::credential) async fn token(
+        self: &Arc<Self>,
+    ) -> Result<(Option<Access>, u64), LoginFailure> {
         for _ in 0..MAX_STEPS {
             let run = {
                 let mut state = self.state();
@@ -86,7 +85,7 @@ impl Login {
                 let tokens = state.tokens();
                 match tokens {
                     Some(tokens) if tokens.is_good(now) => {
-                        return Ok((Some(tokens.access.clone()), state.generation));
+                        return Ok((state.access(), state.generation));
                     }
                     _ if !state.loaded => self.join_or_start(&mut state, Step::Load)?,
                     Some(tokens) if tokens.refresh.is_some() => {
@@ -103,8 +102,7 @@ impl Login {
         // It lives shorter than it takes to get it; the backend says what it
         // thinks of it.
         let state = self.state();
-        let access = state.tokens().map(|tokens| tokens.access.clone());
-        Ok((access, state.generation))
+        Ok((state.access(), state.generation))
     }
 
     /// Says that the backend answered `status` with `headers` to a request that

@@ -29,6 +29,8 @@ pub(in crate::credential) struct ProtectedResource {
     pub(in crate::credential) scopes_supported: Option<Vec<String>>,
     /// Its name for people.
     pub(in crate::credential) resource_name: Option<String>,
+    /// Whether it takes bound tokens only (RFC 9449).
+    pub(in crate::credential) dpop_bound_access_tokens_required: bool,
 }
 
 /// What an authorization server says of itself. It is kept with the tokens.
@@ -65,6 +67,10 @@ pub(in crate::credential) struct ServerMetadata {
     /// The algorithms of client assertions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::credential) token_endpoint_auth_signing_alg_values_supported: Option<Vec<String>>,
+    /// The algorithms of proofs of possession (RFC 9449); where absent, it may not
+    /// know them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::credential) dpop_signing_alg_values_supported: Option<Vec<String>>,
     /// Whether a client's id may be the URL of its metadata.
     #[serde(default)]
     pub(in crate::credential) client_id_metadata_document_supported: bool,
@@ -100,6 +106,7 @@ impl ProtectedResource {
             authorization_servers: strings(&document, "authorization_servers").unwrap_or_default(),
             scopes_supported: strings(&document, "scopes_supported"),
             resource_name: string(&document, "resource_name"),
+            dpop_bound_access_tokens_required: flag(&document, "dpop_bound_access_tokens_required"),
         })
     }
 }
@@ -131,6 +138,10 @@ impl ServerMetadata {
                 &document,
                 "token_endpoint_auth_signing_alg_values_supported",
             ),
+            dpop_signing_alg_values_supported: strings(
+                &document,
+                "dpop_signing_alg_values_supported",
+            ),
             client_id_metadata_document_supported: flag(
                 &document,
                 "client_id_metadata_document_supported",
@@ -160,6 +171,7 @@ impl ServerMetadata {
             code_challenge_methods_supported: None,
             token_endpoint_auth_methods_supported: None,
             token_endpoint_auth_signing_alg_values_supported: None,
+            dpop_signing_alg_values_supported: None,
             client_id_metadata_document_supported: false,
             authorization_response_iss_parameter_supported: false,
             assumed: true,
@@ -253,145 +265,4 @@ fn endpoint(
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::{DocumentError, Policy, ProtectedResource, ServerMetadata, Url};
-
-    fn url(text: &str) -> Url {
-        text.parse().expect("a URL")
-    }
-
-    fn parse(document: &serde_json::Value) -> Result<ServerMetadata, DocumentError> {
-        let policy = Policy::new(&url("https://mcp.example.com/mcp"));
-        ServerMetadata::parse(document.to_string().as_bytes(), &policy)
-    }
-
-    fn metadata() -> serde_json::Value {
-        json!({
-            "issuer": "https://AS.example.com:443",
-            "authorization_endpoint": "https://as.example.com/authorize?tenant=1",
-            "token_endpoint": "https://as.example.com/token",
-        })
-    }
-
-    fn with(name: &str, value: serde_json::Value) -> serde_json::Value {
-        let mut document = metadata();
-        document[name] = value;
-        document
-    }
-
-    #[test]
-    fn what_others_compare_is_kept_verbatim() {
-        assert_eq!(
-            parse(&metadata()).expect("metadata").issuer,
-            "https://AS.example.com:443"
-        );
-        let document = json!({ "resource": "https://MCP.example.com:443" });
-        let resource = ProtectedResource::parse(document.to_string().as_bytes());
-        assert_eq!(
-            resource.expect("metadata").resource,
-            "https://MCP.example.com:443"
-        );
-    }
-
-    #[test]
-    fn an_optional_member_of_a_wrong_type_is_taken_as_absent() {
-        let mut document = metadata();
-        for name in [
-            "registration_endpoint",
-            "scopes_supported",
-            "code_challenge_methods_supported",
-            "client_id_metadata_document_supported",
-            "unheard_of",
-        ] {
-            document[name] = json!(7);
-        }
-        assert_eq!(
-            parse(&document).expect("metadata"),
-            parse(&metadata()).expect("metadata")
-        );
-        let scopes = with("scopes_supported", json!(["a", 7, null, "", "b"]));
-        let scopes = parse(&scopes).expect("metadata").scopes_supported;
-        assert_eq!(scopes, Some(vec!["a".to_owned(), "b".to_owned()]));
-    }
-
-    #[test]
-    fn a_needed_member_of_a_wrong_type_is_an_error_that_names_it() {
-        for name in ["issuer", "token_endpoint"] {
-            assert_eq!(
-                parse(&with(name, json!([1]))),
-                Err(DocumentError::Member(name))
-            );
-        }
-        let document = json!({ "authorization_servers": [] }).to_string();
-        assert_eq!(
-            ProtectedResource::parse(document.as_bytes()),
-            Err(DocumentError::Member("resource"))
-        );
-    }
-
-    #[test]
-    fn an_endpoint_that_must_not_be_asked_is_an_error_that_names_it() {
-        for name in [
-            "authorization_endpoint",
-            "token_endpoint",
-            "registration_endpoint",
-            "revocation_endpoint",
-            "device_authorization_endpoint",
-        ] {
-            for bad in [
-                "javascript:alert(1)",
-                "file:///etc/passwd",
-                "http://as.example.com/",
-                "http://127.0.0.1/",
-                "https://169.254.169.254/",
-                "https://localhost/",
-                "https://user:hunter2@as.example.com/",
-                "/relative",
-            ] {
-                let error = parse(&with(name, json!(bad))).expect_err(bad).to_string();
-                assert!(error.contains(&format!("`{name}`")), "{bad}: {error}");
-                assert!(!error.contains("hunter2"), "{error}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_no_object_is_said() {
-        let policy = Policy::new(&url("https://mcp.example.com/mcp"));
-        for (body, expected) in [
-            ("<!doctype html><title>Hi</title>", "a page"),
-            ("", "an empty body"),
-            ("[]", "another JSON value"),
-            ("{\"issuer\":", "line 1 column 10"),
-        ] {
-            let error = ServerMetadata::parse(body.as_bytes(), &policy);
-            let error = error.expect_err(body).to_string();
-            assert!(error.contains(expected), "{body}: {error}");
-        }
-        let deep = "[".repeat(100_000);
-        assert!(ServerMetadata::parse(deep.as_bytes(), &policy).is_err());
-    }
-
-    #[test]
-    fn pkce_is_known_from_the_metadata_or_refused() {
-        let pkce =
-            |document: &serde_json::Value| parse(document).expect("metadata").supports_s256();
-        assert!(!pkce(&metadata()));
-        let methods = |value| with("code_challenge_methods_supported", value);
-        assert!(!pkce(&methods(json!(["plain"]))));
-        assert!(pkce(&methods(json!(["plain", "S256"]))));
-        let assumed = ServerMetadata::assumed(&url("https://x.example/a/b"));
-        assert!(assumed.expect("endpoints").supports_s256());
-    }
-
-    #[test]
-    fn it_survives_being_kept() {
-        let kept = parse(&with("scopes_supported", json!(["a"]))).expect("metadata");
-        let text = serde_json::to_string(&kept).expect("JSON");
-        assert!(!text.contains("null"), "{text}");
-        let read: ServerMetadata = serde_json::from_str(&text).expect("metadata");
-        assert_eq!(read, kept);
-    }
-}
+mod tests;

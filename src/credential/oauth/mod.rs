@@ -12,12 +12,14 @@
 //! [`scope`] says what to ask for; [`assertion`] proves who asks where there is
 //! a key instead of a secret. [`requests`] are for tokens, with [`form`] for the
 //! grants that few ask for; [`unattended`] are those that need no person, and [`enterprise`] asks an
-//! organisation instead of one. [`web`] is the one way out, and [`address`] says
-//! where it leads.
+//! organisation instead of one. [`binding`] says when tokens are bound to a key, and
+//! [`dpop`] proves that it is ours. A [`sender`] sends what is asked; [`web`] is the
+//! one way out, and [`address`] says where it leads.
 
 mod address;
 mod answer;
 mod assertion;
+mod binding;
 mod browser;
 mod callback;
 mod challenge;
@@ -25,6 +27,7 @@ mod client;
 mod consent;
 mod device;
 mod discovery;
+mod dpop;
 mod enterprise;
 mod exposed;
 #[cfg(test)]
@@ -44,6 +47,7 @@ mod record;
 mod registration;
 mod requests;
 mod scope;
+mod sender;
 mod standing;
 mod state;
 mod steps;
@@ -54,6 +58,8 @@ mod web;
 mod well_known;
 
 pub use callback::{CALLBACK_PATH, callback_query};
+pub use dpop::ProofError;
+pub(super) use dpop::{HEADER as DPOP, Proof};
 pub(crate) use login::Login;
 pub use logins::Logins;
 pub use needed::LoginNeeded;
@@ -61,5 +67,6 @@ pub use page::{page as callback_page, refusal as callback_refusal};
 pub use standing::{
     Begun, LoggedOut, LoginError, LoginState, LoginStatus, LoginWay, Page, Returned, Wish,
 };
+pub(super) use state::Access;
 pub(crate) use state::Standing;
 pub use trouble::LoginFailure;

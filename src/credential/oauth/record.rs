@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{
     client::{Client, ClientRecord},
+    dpop::Prover,
     metadata::ServerMetadata,
     tokens::Tokens,
 };
@@ -30,6 +31,10 @@ pub(super) struct Record {
     pub(super) resource: Option<String>,
     /// The scopes that were asked for so far.
     pub(super) requested: Vec<String>,
+    /// What the tokens are bound to, if they are: kept with them, for a refresh
+    /// token may be good with this key only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) dpop: Option<Prover>,
     /// The tokens, once there are any.
     pub(super) tokens: Option<Tokens>,
 }

@@ -1,24 +1,24 @@
 //! Requests to an authorization server on behalf of one client (RFC 6749, 7009,
 //! 7636, 8628, 8707), made by the `oauth2` crate and sent by [`Web`].
 
-use std::{borrow::Cow, pin::Pin, time::SystemTime};
+use std::{borrow::Cow, time::SystemTime};
 
 use oauth2::{
-    AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken,
+    AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken,
     DeviceAuthorizationUrl, EndpointMaybeSet, EndpointNotSet, EndpointSet, ErrorResponse,
-    HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken,
-    RequestTokenError, RevocationUrl, Scope, StandardDeviceAuthorizationResponse,
-    StandardRevocableToken, TokenUrl,
+    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError,
+    RevocationUrl, Scope, StandardDeviceAuthorizationResponse, StandardRevocableToken, TokenUrl,
     basic::{BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse},
 };
 use url::Url;
 
 use super::{
-    assertion::{ASSERTION_TYPE, assertion},
     client::{AuthMethod, Client},
+    dpop::Prover,
     metadata::ServerMetadata,
+    sender::{Asserted, SendError, Sender},
     tokens::{Answer, Tokens},
-    web::{Web, WebError},
+    web::Web,
 };
 use crate::Secret;
 
@@ -48,6 +48,8 @@ pub(super) struct Requests<'a> {
     pub(super) client: &'a Client,
     resource: Option<&'a str>,
     key: Option<SigningKey<'a>>,
+    prover: Option<&'a Prover>,
+    must_bind: bool,
     oauth2: OAuth2,
 }
 
@@ -130,7 +132,19 @@ impl<'a> Requests<'a> {
             client,
             resource,
             key,
+            prover: None,
+            must_bind: false,
             oauth2,
+        }
+    }
+
+    /// The same for tokens that are bound to the key of `prover`, and with
+    /// `must_bind` for no others.
+    pub(super) fn bound_to(self, prover: Option<&'a Prover>, must_bind: bool) -> Self {
+        Self {
+            prover,
+            must_bind,
+            ..self
         }
     }
 
@@ -148,6 +162,10 @@ impl<'a> Requests<'a> {
             .set_pkce_challenge(challenge);
         if let Some(resource) = self.resource {
             request = request.add_extra_param("resource", resource);
+        }
+        if let Some(prover) = self.prover {
+            // RFC 9449, section 10: the code as well is good with this key only.
+            request = request.add_extra_param("dpop_jkt", prover.thumbprint());
         }
         if scopes.iter().any(|scope| scope == "offline_access") {
             // OpenID Connect Core, section 11: without, the scope is ignored.
@@ -176,7 +194,7 @@ impl<'a> Requests<'a> {
             .exchange_code(AuthorizationCode::new(code.expose().to_owned()))
             .set_redirect_uri(Cow::Owned(redirect))
             .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose().to_owned()));
-        for (name, value) in self.extra()? {
+        if let Some((name, value)) = self.extra() {
             request = request.add_extra_param(name, value);
         }
         let answer = request.request_async(&self.sender()).await;
@@ -191,7 +209,7 @@ impl<'a> Requests<'a> {
     ) -> Result<Tokens, RequestError> {
         let refresh = RefreshToken::new(refresh.expose().to_owned());
         let mut request = self.oauth2.exchange_refresh_token(&refresh);
-        for (name, value) in self.extra()? {
+        if let Some((name, value)) = self.extra() {
             request = request.add_extra_param(name, value);
         }
         let answer = request.request_async(&self.sender()).await;
@@ -204,7 +222,7 @@ impl<'a> Requests<'a> {
             .oauth2
             .exchange_client_credentials()
             .add_scopes(scopes.iter().cloned().map(Scope::new));
-        for (name, value) in self.extra()? {
+        if let Some((name, value)) = self.extra() {
             request = request.add_extra_param(name, value);
         }
         let answer = request.request_async(&self.sender()).await;
@@ -221,10 +239,10 @@ impl<'a> Requests<'a> {
             .exchange_device_code()
             .map_err(|_| no_endpoint("device_authorization_endpoint"))?
             .add_scopes(scopes.iter().cloned().map(Scope::new));
-        for (name, value) in self.extra()? {
+        if let Some((name, value)) = self.extra() {
             request = request.add_extra_param(name, value);
         }
-        request.request_async(&self.sender()).await.map_err(refused)
+        request.request_async(&self.plain()).await.map_err(refused)
     }
 
     /// Asks until the person has consented, refused, or let the code expire.
@@ -234,7 +252,7 @@ impl<'a> Requests<'a> {
         scopes: &[String],
     ) -> Result<Tokens, RequestError> {
         let mut request = self.oauth2.exchange_device_access_token(device);
-        for (name, value) in self.extra()? {
+        if let Some((name, value)) = self.extra() {
             request = request.add_extra_param(name, value);
         }
         let answer = request
@@ -248,63 +266,55 @@ impl<'a> Requests<'a> {
         let Some(endpoint) = &self.server.revocation_endpoint else {
             return Ok(false);
         };
-        let mut request = self
+        let request = self
             .oauth2
             .revoke_token(token)
             .map_err(|_| no_endpoint("revocation_endpoint"))?;
-        for (name, value) in self.assertion()? {
-            request = request.add_extra_param(name, value);
-        }
         let endpoint: http::Uri = endpoint
             .as_str()
             .parse()
             .map_err(|_| no_endpoint("revocation_endpoint"))?;
         let sender = Sender {
-            web: self.web,
             to: Some(endpoint),
+            ..self.plain()
         };
         request.request_async(&sender).await.map_err(refused)?;
         Ok(true)
     }
 
+    /// What sends token requests: the tokens are bound, if they are to be.
     pub(super) fn sender(&self) -> Sender<'a> {
+        Sender {
+            prover: self.prover,
+            ..self.plain()
+        }
+    }
+
+    /// What sends other requests.
+    fn plain(&self) -> Sender<'a> {
+        let key = self
+            .key
+            .filter(|_| self.client.method == AuthMethod::PrivateKeyJwt);
         Sender {
             web: self.web,
             to: None,
+            asserted: key.map(|key| Asserted {
+                key,
+                client_id: &self.client.id,
+                audience: &self.server.issuer,
+            }),
+            prover: None,
         }
     }
 
     /// What every token request carries beside its own parameters.
-    pub(super) fn extra(&self) -> Result<Vec<(&'static str, String)>, RequestError> {
-        let mut extra = self.assertion()?;
-        if let Some(resource) = self.resource {
-            extra.push(("resource", resource.to_owned()));
-        }
-        Ok(extra)
-    }
-
-    fn assertion(&self) -> Result<Vec<(&'static str, String)>, RequestError> {
-        let (AuthMethod::PrivateKeyJwt, Some(key)) = (self.client.method, &self.key) else {
-            return Ok(Vec::new());
-        };
-        // RFC 7523bis: the issuer, which no other server can pass off as its own.
-        let signed = assertion(
-            key.pem,
-            key.algorithm,
-            &self.client.id,
-            &self.server.issuer,
-            SystemTime::now(),
-        )
-        .map_err(|error| RequestError::Unanswered(error.to_string()))?;
-        Ok(vec![
-            ("client_assertion_type", ASSERTION_TYPE.to_owned()),
-            ("client_assertion", signed.expose().to_owned()),
-        ])
+    pub(super) fn extra(&self) -> Option<(&'static str, String)> {
+        Some(("resource", self.resource?.to_owned()))
     }
 
     fn tokens<E: ErrorResponse>(
         &self,
-        answer: Result<Answer, RequestTokenError<WebError, E>>,
+        answer: Result<Answer, RequestTokenError<SendError, E>>,
         scopes: &[String],
         before: Option<&Tokens>,
     ) -> Result<Tokens, RequestError> {
@@ -318,32 +328,19 @@ impl<'a> Requests<'a> {
         scopes: &[String],
         before: Option<&Tokens>,
     ) -> Result<Tokens, RequestError> {
-        if !answer.is_bearer() {
-            return Err(RequestError::Unanswered(format!(
-                "{} gave a token that is no bearer token",
-                self.server.issuer
-            )));
+        let issuer = &self.server.issuer;
+        let unfit = |what| Err(RequestError::Unanswered(format!("{issuer} gave {what}")));
+        let bound = answer.is_dpop();
+        if bound && self.prover.is_none() {
+            return unfit("a token bound to a key, which was not asked for");
+        }
+        if !bound && self.must_bind {
+            return unfit("a token that is not bound to a key, which auth.dpop requires");
+        }
+        if !bound && !answer.is_bearer() {
+            return unfit("a token that is no bearer token");
         }
         Ok(Tokens::new(answer, SystemTime::now(), scopes, before))
-    }
-}
-
-/// Sends what the `oauth2` crate has made.
-pub(super) struct Sender<'a> {
-    web: &'a Web,
-    /// Where it goes, if not where the crate says.
-    to: Option<http::Uri>,
-}
-
-impl<'c> AsyncHttpClient<'c> for Sender<'_> {
-    type Error = WebError;
-    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, WebError>> + Send + 'c>>;
-
-    fn call(&'c self, mut request: HttpRequest) -> Self::Future {
-        if let Some(to) = &self.to {
-            *request.uri_mut() = to.clone();
-        }
-        Box::pin(self.web.send(request))
     }
 }
 
@@ -353,7 +350,7 @@ fn no_endpoint(name: &str) -> RequestError {
 
 /// What a refusal says; an answer that cannot be read is not shown, for it may
 /// be a token.
-fn refused<E: ErrorResponse>(error: RequestTokenError<WebError, E>) -> RequestError {
+fn refused<E: ErrorResponse>(error: RequestTokenError<SendError, E>) -> RequestError {
     match error {
         RequestTokenError::ServerResponse(response) => {
             let said = serde_json::to_value(&response).unwrap_or_default();

@@ -82,6 +82,7 @@ mod tests {
         Discovered {
             resource: None,
             resource_scopes: resource.map(list),
+            resource_wants_dpop: false,
             issuer: metadata.issuer.clone(),
             server: metadata,
             fallback: false,

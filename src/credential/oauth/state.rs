@@ -7,10 +7,10 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
 use super::{
-    challenge::Challenge, flow::Flow, record::Record, tokens::Tokens, trouble::Trouble,
-    unattended::Refused,
+    challenge::Challenge, dpop::Prover, flow::Flow, record::Record, tokens::Tokens,
+    trouble::Trouble, unattended::Refused,
 };
-use crate::config::BackendName;
+use crate::{Secret, config::BackendName};
 
 /// A step under way, and how it has ended.
 pub(super) type Run = watch::Receiver<Option<Result<(), Trouble>>>;
@@ -24,6 +24,13 @@ pub(crate) enum Standing {
     LoggedIn(u64),
     /// A person has to consent.
     Needed,
+}
+
+/// A token, and what proves that it is ours, if it is bound to a key.
+#[derive(Debug, Clone)]
+pub(in crate::credential) struct Access {
+    pub(in crate::credential) token: Secret,
+    pub(in crate::credential) prover: Option<Prover>,
 }
 
 /// What a login knows at the moment.
@@ -76,6 +83,16 @@ impl State {
             warn!(%backend, "login: {trouble}");
             self.warned = Some(Arc::clone(&trouble.0));
         }
+    }
+
+    /// What a request carries.
+    pub(super) fn access(&self) -> Option<Access> {
+        let record = self.record.as_ref()?;
+        let tokens = record.tokens.as_ref()?;
+        Some(Access {
+            token: tokens.access.clone(),
+            prover: record.dpop.clone().filter(|_| tokens.bound),
+        })
     }
 
     /// The scopes that were asked for so far.

@@ -22,7 +22,10 @@ use super::{
     trouble::Trouble,
     web::Web,
 };
-use crate::{config::Resource, credential::vault::Vault};
+use crate::{
+    config::{Dpop, Resource},
+    credential::vault::Vault,
+};
 
 /// One thing to do, which takes time.
 #[derive(Debug, Clone, Copy)]
@@ -84,7 +87,8 @@ impl Login {
             if record.is_none() {
                 warn!(backend = %self.backend, "what is stored of its login cannot be read, it is left alone");
             }
-            record.filter(|record| record.endpoint == self.endpoint)
+            let record = record.filter(|record| record.endpoint == self.endpoint)?;
+            Some(self.bound(record))
         });
         let age = |record: &Record| record.tokens.as_ref().map(|tokens| tokens.received);
         Ok(records.max_by_key(age))
@@ -173,6 +177,7 @@ impl Login {
         let mut record = Record {
             endpoint: self.endpoint.clone(),
             resource: self.resource(&discovered),
+            dpop: self.prover(&discovered, known.as_deref())?,
             server: discovered.server,
             client,
             requested: scopes,
@@ -267,6 +272,7 @@ impl Login {
             record.resource.as_deref(),
             identity::key(&self.settings),
         )
+        .bound_to(record.dpop.as_ref(), self.settings.dpop == Dpop::Required)
     }
 
     pub(super) fn web(&self) -> Result<&Web, Trouble> {
@@ -346,6 +352,7 @@ impl Login {
     /// Forgets the tokens, and the client too if told to.
     pub(super) async fn forget_tokens(&self, vault: &Vault, record: &Record, client_too: bool) {
         let left = Record {
+            dpop: None,
             tokens: None,
             ..record.clone()
         };

@@ -37,6 +37,9 @@ pub(super) struct Tokens {
     pub(super) scopes: Vec<String>,
     /// Whose it is, if the server has told.
     pub(super) account: Option<String>,
+    /// Whether it is good with a proof of possession only (RFC 9449).
+    #[serde(default)]
+    pub(super) bound: bool,
 }
 
 impl Tokens {
@@ -66,6 +69,7 @@ impl Tokens {
                 .as_ref()
                 .and_then(|token| account(token.expose()))
                 .or_else(|| before?.account.clone()),
+            bound: answer.is_dpop(),
         }
     }
 
@@ -125,6 +129,11 @@ impl Answer {
     /// Whether the token is used as `Authorization: Bearer` (RFC 6750).
     pub(super) fn is_bearer(&self) -> bool {
         self.token_type == BasicTokenType::Bearer
+    }
+
+    /// Whether it is used with a proof of possession (RFC 9449, section 5).
+    pub(super) fn is_dpop(&self) -> bool {
+        matches!(&self.token_type, BasicTokenType::Extension(kind) if kind.eq_ignore_ascii_case("dpop"))
     }
 }
 
@@ -252,7 +261,7 @@ mod tests {
         }
         let other: Answer =
             serde_json::from_str(r#"{"access_token":"a","token_type":"DPoP"}"#).expect("an answer");
-        assert!(!other.is_bearer());
+        assert!(other.is_dpop() && !other.is_bearer());
     }
 
     #[test]

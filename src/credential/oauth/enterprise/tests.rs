@@ -92,7 +92,7 @@ async fn an_identity_token_becomes_a_grant_and_that_an_access_token() {
     );
     let login = login(&server, &keys(&place));
     let (token, _) = login.token().await.expect("a token");
-    assert_eq!(token.expect("a token").expose(), "t");
+    assert_eq!(token.expect("a token").token.expose(), "t");
     let (exchange, authorization) = posted(&server, "/idp/token");
     let (issuer, resource) = (
         format!("{}/as", server.base),

@@ -66,7 +66,7 @@ async fn a_workload_shows_its_jwt_and_has_a_token() {
     .await;
     let login = login(&server, "grant: jwt_bearer, assertion: a.jwt");
     let (token, _) = login.token().await.expect("a token");
-    assert_eq!(token.expect("a token").expose(), "t");
+    assert_eq!(token.expect("a token").token.expose(), "t");
     let state = login.state();
     assert!(state.tokens().expect("tokens").refresh.is_none());
     assert!(!server.lines().iter().any(|line| line.contains("register")));
