@@ -29,13 +29,9 @@ pub use environment::Environment;
 pub use error::{ConfigError, Problem};
 pub use quantity::duration;
 pub use settings::{
-    Auth, BackendName, BackendSettings, CommandSettings, Config, ConnectRetry, EraSetting, Given,
-    Grant, HttpSettings, IdentityPlace, IdentityProvider, Listen, ListenTransport, Namespace,
-    OAuthSettings, Resource, SessionSetting, Start, StoreKind, TokenStore, Transport, Unresolved,
-    VaultKey,
     Auth, BackendName, BackendSettings, CommandSettings, Config, ConnectRetry, Dpop, EraSetting,
     Given, Grant, HttpSettings, IdentityPlace, IdentityProvider, Listen, ListenTransport,
-    Namespace, OAuthSettings, Resource, SessionSetting, StoreKind, TokenStore, Transport,
+    Namespace, OAuthSettings, Resource, SessionSetting, Start, StoreKind, TokenStore, Transport,
     Unresolved, VaultKey,
 };
 

@@ -7,6 +7,7 @@
 #![allow(dead_code)]
 
 mod age;
+mod bound;
 mod browser;
 mod daemon;
 mod fake;

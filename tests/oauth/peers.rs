@@ -100,6 +100,9 @@ pub(crate) struct Request {
     pub(crate) status: u16,
     /// The `grant_type`.
     pub(crate) grant: Option<String>,
+    /// Whether the answer's token is bound to a key.
+    #[serde(default)]
+    pub(crate) bound: bool,
     /// The client's id.
     pub(crate) client: Option<String>,
     /// The `resource`.

@@ -19,10 +19,8 @@ use serde_json::{Value, json};
 use self::order::in_order;
 use super::quantity::{Size, Span};
 
-pub(super) use auth::{Auth, AuthType, Grant};
-pub(super) use backend::{Backend, BackendTransport, Era, Namespace, Session, Start};
 pub(super) use auth::{Auth, AuthType, Dpop, Grant};
-pub(super) use backend::{Backend, BackendTransport, Era, Namespace, Session};
+pub(super) use backend::{Backend, BackendTransport, Era, Namespace, Session, Start};
 pub(super) use token_store::{StoreKind, TokenStore, VaultKey};
 
 /// The configuration of mcpmux.

@@ -1,5 +1,6 @@
 // The authorization server: oidc-provider, which is certified by the OpenID
 // Foundation, with what MCP asks of one.
+import { randomBytes } from "node:crypto";
 import { createServer } from "node:http";
 
 import { decodeJwt } from "jose";
@@ -55,6 +56,10 @@ function configuration(options) {
         useGrantedResource: () => true,
         getResourceServerInfo: (_, resource) => resourceServer(resource, options),
       },
+      // With a nonce in every proof, and each proof and assertion good once.
+      ...(options.bound && {
+        dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => true },
+      }),
       ...(options.documents && {
         clientIdMetadataDocument: {
           enabled: true,
@@ -124,6 +129,7 @@ function observe(ctx) {
     route,
     status: ctx.status,
     grant: body.grant_type,
+    bound: answer.token_type === "DPoP",
     client: ctx.oidc?.client?.clientId ?? body.client_id ?? query.client_id,
     resource: body.resource ?? query.resource,
     scope: body.scope ?? query.scope,

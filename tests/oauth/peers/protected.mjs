@@ -12,6 +12,7 @@ import { createRemoteJWKSet, jwtVerify } from "jose";
 import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 
+import { NONCE, proven } from "./possession.mjs";
 import { note } from "./record.mjs";
 
 const text = (words) => ({ content: [{ type: "text", text: words }] });
@@ -47,6 +48,7 @@ const parameters = (given) =>
  * `refused` holds are not taken.
  */
 export async function protectedServer(issuer, options, refused) {
+  const scheme = options.bound ? "DPoP" : "Bearer";
   const sessions = new Map();
   const modern = toNodeHandler(createMcpHandler(make));
   const keys = createRemoteJWKSet(new URL(`${issuer}/jwks`));
@@ -75,19 +77,23 @@ export async function protectedServer(issuer, options, refused) {
       scope: options.scopeInChallenge ? scope : undefined,
       resource_metadata: options.metadataInChallenge ? origin + place : undefined,
     });
-    const headers = options.challenge ? { "WWW-Authenticate": `Bearer ${challenge}` } : {};
+    const headers = options.challenge ? { "WWW-Authenticate": `${scheme} ${challenge}` } : {};
+    if (options.bound) headers["DPoP-Nonce"] = NONCE;
     send(response, status, { error: error ?? "unauthorized", error_description: description }, headers);
     note("denied", { status, error });
   }
 
   /** The claims of the token, or nothing: then the answer is given. */
   async function admit(request, response, body) {
-    const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? "")?.[1];
-    if (token === undefined) return deny(response, 401, undefined, undefined, options.scope);
+    const [given, token] = (request.headers.authorization ?? "").split(" ");
+    if (token === undefined || given !== scheme) return deny(response, 401, undefined, undefined, options.scope);
     let claims;
     try {
       claims = (await jwtVerify(token, keys, { issuer, audience: metadata.resource })).payload;
       if (refused.has(claims.jti)) throw new Error("refused");
+      if (options.bound && !(await proven(request, url, token, claims))) {
+        return deny(response, 401, "use_dpop_nonce", "the proof lacks the nonce", options.scope);
+      }
     } catch (error) {
       return deny(response, 401, "invalid_token", error.code ?? error.message, options.scope);
     }
