@@ -82,7 +82,10 @@ impl Login {
         };
         if known.is_none() {
             // So that a client is registered once, whether or not anybody consents.
-            self.remember_client(&vault, &record).await;
+            let remembered = self.remember_client(&vault, &record).await;
+            if let Err(trouble) = remembered {
+                debug!(backend = %self.backend, "its client could not be stored: {trouble}");
+            }
         }
         match redirect {
             Some(redirect) => {
@@ -280,15 +283,23 @@ impl Login {
         let vault = self.house.vault().await.map_err(troubled)?;
         let _lock = vault.lock(&self.backend).await.map_err(troubled)?;
         self.keep(&vault, record).await;
+        // What was replaced before was of another login.
+        self.state().renewed = None;
         Ok(())
     }
 
-    async fn remember_client(&self, vault: &Vault, record: &Record) {
-        let Ok(text) = record.write() else { return };
-        let issuer = &record.server.issuer;
-        if let Err(error) = vault.write(&self.backend, issuer, &text).await {
-            debug!(backend = %self.backend, "its client could not be stored: {error}");
+    /// Keeps who mcpmux is to the server, unless another process has been given
+    /// tokens meanwhile, which would be lost.
+    async fn remember_client(&self, vault: &Vault, record: &Record) -> Result<(), Trouble> {
+        let _lock = vault.lock(&self.backend).await.map_err(troubled)?;
+        let stored = self.stored(vault).await?;
+        if stored.is_some_and(|stored| stored.tokens.is_some()) {
+            return Ok(());
         }
+        let text = record.write()?;
+        let issuer = &record.server.issuer;
+        let written = vault.write(&self.backend, issuer, &text).await;
+        written.map_err(troubled)
     }
 }
 

@@ -18,6 +18,7 @@ use url::Url;
 use super::{
     Begun, LoginWay, Wish,
     challenge::Challenge,
+    flow::Flow,
     house::House,
     needed::LoginNeeded,
     scope,
@@ -229,6 +230,7 @@ impl Login {
 
     /// Asks a person to consent, or joins the asking under way.
     pub(super) async fn begin(self: &Arc<Self>, wish: Wish) -> Result<Begun, Trouble> {
+        let before = self.state().last.clone();
         for _ in 0..MAX_STEPS {
             let run = {
                 let mut state = self.state();
@@ -239,6 +241,16 @@ impl Login {
                     .filter(|flow| flow.serves(wish, &wanted))
                 {
                     return Ok(flow.begun.clone());
+                }
+                let is_new = |last: &&Arc<Flow>| {
+                    let same = |before| Arc::ptr_eq(before, *last);
+                    !before.as_ref().is_some_and(same)
+                };
+                if state.flow.is_none()
+                    && let Some(last) = state.last.as_ref().filter(is_new)
+                {
+                    // Somebody was quick to answer it: it is not asked again.
+                    return Ok(last.begun.clone());
                 }
                 let step = if state.loaded {
                     Step::Consent(wish)
