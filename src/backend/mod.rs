@@ -354,6 +354,24 @@ impl Backend {
         )
         .await;
         let detail = match settled.map(|state| state.map(|state| state.clone())) {
+        // Where a login is awaited, another process may have been given it: then
+        // the supervisor is about to connect.
+        let given = matches!(self.state(), State::AwaitingLogin(_))
+            && match self.login() {
+                Some(login) => login.look_again().await,
+                None => false,
+            };
+        let settling = async {
+            if given {
+                let awaits = |state: &State| matches!(state, State::AwaitingLogin(_));
+                states.wait_for(|state| !awaits(state)).await?;
+            }
+            let starts = |state: &State| matches!(state, State::Starting);
+            let settled = states.wait_for(|state| !starts(state)).await?;
+            Ok::<_, watch::error::RecvError>(settled.clone())
+        };
+        let settled = timeout_at(deadline, settling).await;
+        let detail = match settled {
             Ok(Ok(state)) => match state {
                 State::Up(connection) => return Ok(connection),
                 State::AwaitingLogin(why) => return Err(self.needs_login(&why).await),

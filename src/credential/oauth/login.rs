@@ -159,8 +159,24 @@ impl Login {
         if self.is_unattended() {
             return Ok(false);
         }
+        if self.state().tokens().is_none() && self.look_again().await {
+            return Ok(true);
+        }
         self.lapse(used);
         Err(LoginFailure::Needed(Box::new(self.needed().await)))
+    }
+
+    /// Whether there is a login after all: another process with the same store may
+    /// have been given one.
+    pub(crate) async fn look_again(self: &Arc<Self>) -> bool {
+        let run = self.join_or_start(&mut self.state(), Step::LookAgain);
+        if let Ok(run) = run {
+            // What went wrong has been said.
+            let _ = joined(run).await;
+        }
+        let has_tokens = self.state().tokens().is_some();
+        // Tokens that the backend does not take are no login.
+        has_tokens && matches!(*self.standing.borrow(), Standing::LoggedIn(_))
     }
 
     /// More scopes are needed than the token has (2026-07-28,
@@ -332,7 +348,7 @@ impl Login {
                 match &outcome {
                     Ok(()) => {
                         state.failed = None;
-                        if !matches!(step, Step::Load) {
+                        if !matches!(step, Step::Load | Step::LookAgain) {
                             state.warned = None;
                         }
                     }

@@ -32,6 +32,8 @@ use crate::{
 pub(super) enum Step {
     /// Read the store.
     Load,
+    /// Read it again, where there is no token.
+    LookAgain,
     /// Exchange the refresh token.
     Refresh,
     /// Ask for a token of the client's own.
@@ -51,6 +53,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Load => "reading the store",
+            Self::LookAgain => "reading the store again",
             Self::Refresh => "refreshing the token",
             Self::Own => "asking for a token of the client's own",
             Self::Consent(_) => "asking for a person's consent",
@@ -63,6 +66,7 @@ impl Login {
     pub(super) async fn take(self: &Arc<Self>, step: Step) -> Result<(), Trouble> {
         match step {
             Step::Load => self.load().await,
+            Step::LookAgain => self.take_from_others().await,
             Step::Refresh => self.refresh().await,
             Step::Own => self.own().await,
             Step::Consent(wish) => self.ask(wish).await,
@@ -75,6 +79,29 @@ impl Login {
         match self.stored(&vault).await? {
             Some(record) => self.adopt(record),
             None => self.state().loaded = true,
+        }
+        Ok(())
+    }
+
+    /// Takes tokens that another process was given meanwhile: then nobody has to
+    /// be asked here any more.
+    async fn take_from_others(self: &Arc<Self>) -> Result<(), Trouble> {
+        let vault = self.house.vault().await.map_err(troubled)?;
+        let stored = self.stored(&vault).await?;
+        let Some(record) = stored.filter(|record| record.tokens.is_some()) else {
+            return Ok(());
+        };
+        let asked = {
+            let mut state = self.state();
+            if state.tokens().is_some() {
+                return Ok(());
+            }
+            state.flow.take()
+        };
+        info!(backend = %self.backend, "logged in by another process");
+        self.adopt(record);
+        if let Some(asked) = asked {
+            asked.end(Ok(()));
         }
         Ok(())
     }
