@@ -77,6 +77,19 @@ impl Daemon<'_, '_> {
         self.says(backend, "up: ", 1);
     }
 
+    /// Waits until this backend is up or asks for login; true for the latter.
+    #[track_caller]
+    pub(crate) fn up_or_asks(&self, backend: &str) -> bool {
+        self.mux
+            .find(&format!("say how {backend} begins"), |lines| {
+                let mut messages = lines.iter().filter_map(|line| message(line, backend));
+                messages.find_map(|message| {
+                    let asks = message.contains("needs login: open ");
+                    (asks || message.starts_with("up: ")).then_some(asks)
+                })
+            })
+    }
+
     /// Consents to the login that this backend asks for first, and waits until it
     /// is up.
     #[track_caller]

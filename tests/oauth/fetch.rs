@@ -73,6 +73,12 @@ pub(crate) fn fetch(method: &str, url: &Url, headers: &[(&str, &str)], body: &st
 /// Makes a request and reads the head of the answer.
 #[track_caller]
 pub(crate) fn begin(method: &str, url: &Url, headers: &[(&str, &str)], body: &str) -> Reply {
+    start(method, url, headers, body).reply()
+}
+
+/// Makes a request and reads nothing of the answer.
+#[track_caller]
+pub(crate) fn start(method: &str, url: &Url, headers: &[(&str, &str)], body: &str) -> Connection {
     let mut connection = Connection::open(address(url));
     let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
     let mut all = vec![("Connection", "close")];
@@ -84,7 +90,7 @@ pub(crate) fn begin(method: &str, url: &Url, headers: &[(&str, &str)], body: &st
     let sent = connection.request(method, target, &all, body);
     // Who answers before it has read all is to be heard nevertheless.
     drop(sent);
-    connection.reply()
+    connection
 }
 
 /// `GET`.

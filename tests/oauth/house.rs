@@ -158,6 +158,15 @@ impl<'a> House<'a> {
         }
     }
 
+    /// Keeps all others from writing to that file until this is dropped.
+    pub(crate) fn lock_tokens(&self) -> fs::File {
+        let mut lock = self.tokens().into_os_string();
+        lock.push(".lock");
+        let file = fs::File::open(lock).unwrap();
+        file.lock().unwrap();
+        file
+    }
+
     fn key_file(&self) -> PathBuf {
         self.folder.path().join("keys/vault.key")
     }

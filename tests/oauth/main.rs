@@ -29,8 +29,10 @@ mod support;
 mod transcript;
 mod walker;
 
+mod crash;
 mod harness;
 mod logins;
 mod pages;
+mod processes;
 mod refresh;
 mod visits;

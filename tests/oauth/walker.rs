@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use url::Url;
 
-use crate::fetch::{Fetched, fetch, form, get};
+use crate::{
+    fetch::{Fetched, fetch, form, get, start},
+    support::Connection,
+};
 
 /// How many pages a person looks at before giving up.
 const PAGES: usize = 20;
@@ -135,6 +138,11 @@ impl Redirect {
     #[track_caller]
     pub(crate) fn follow(&self) -> Fetched {
         get(&self.0)
+    }
+
+    /// Follows it and does not wait for the page.
+    pub(crate) fn follow_and_leave(&self) -> Connection {
+        start("GET", &self.0, &[], "")
     }
 
     /// Follows it with these headers.
