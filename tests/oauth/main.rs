@@ -29,9 +29,11 @@ mod support;
 mod transcript;
 mod walker;
 
+mod answers;
 mod crash;
 mod harness;
 mod logins;
+mod metadata;
 mod pages;
 mod processes;
 mod refresh;
