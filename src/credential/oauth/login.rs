@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// After a step that failed, or a token that was replaced because it was
 /// rejected, the next one waits this long.
-const PAUSE: Duration = Duration::from_secs(2);
+pub(super) const PAUSE: Duration = Duration::from_secs(2);
 
 /// How many steps one request may wait for: to read the store, to refresh, and
 /// once more each if another was there first.
@@ -137,15 +137,10 @@ impl Login {
                         || state
                             .tokens()
                             .is_some_and(|tokens| tokens.refresh.is_some());
-                    // A backend that rejects what is fresh has another reason. What
-                    // could not be replaced is not fresh.
-                    let fresh = state.failed.is_none()
-                        && state.renewed.is_some_and(|at| at.elapsed() < PAUSE);
                     state.challenge.clone_from(&challenge);
-                    if !renewable || fresh {
+                    if !renewable || !state.may_renew() {
                         break;
                     }
-                    state.renewed = Some(Instant::now());
                 }
                 let step = if self.is_unattended() {
                     Step::Own

@@ -8,9 +8,13 @@ use tracing::warn;
 
 use super::{
     challenge::Challenge, dpop::Prover, flow::Flow, record::Record, tokens::Tokens,
+    challenge::Challenge, flow::Flow, login::PAUSE, record::Record, tokens::Tokens,
     trouble::Trouble, unattended::Refused,
 };
 use crate::{Secret, config::BackendName};
+
+/// How many tokens in a row may be rejected while they are fresh.
+const MAX_RENEWALS: u32 = 3;
 
 /// A step under way, and how it has ended.
 pub(super) type Run = watch::Receiver<Option<Result<(), Trouble>>>;
@@ -45,8 +49,9 @@ pub(super) struct State {
     pub(super) run: Option<Run>,
     /// The last failure and when it was.
     pub(super) failed: Option<(Instant, Trouble)>,
-    /// When a token was last replaced because it was rejected.
-    pub(super) renewed: Option<Instant>,
+    /// When a token was last replaced because it was rejected, and how many were
+    /// since one had held for a while.
+    pub(super) renewed: Option<(Instant, u32)>,
     /// What the backend said last when it wanted a token.
     pub(super) challenge: Option<Challenge>,
     /// Scopes that calls turned out to need.
@@ -74,6 +79,22 @@ impl State {
     /// The tokens, if there are any.
     pub(super) fn tokens(&self) -> Option<&Tokens> {
         self.record.as_ref()?.tokens.as_ref()
+    }
+
+    /// Whether a rejected token may be replaced, which counts. A backend that
+    /// rejects one fresh token after the other has another reason.
+    pub(super) fn may_renew(&mut self) -> bool {
+        let recent = self.renewed.filter(|(at, _)| at.elapsed() < PAUSE);
+        // What could not be replaced is not fresh.
+        let before = match recent {
+            Some((_, before)) if self.failed.is_none() => before,
+            _ => 0,
+        };
+        let may = before < MAX_RENEWALS;
+        if may {
+            self.renewed = Some((Instant::now(), before + 1));
+        }
+        may
     }
 
     /// Warns of `trouble`, unless it is what was warned of last: a request that
