@@ -114,6 +114,14 @@ impl<'a> House<'a> {
         self
     }
 
+    /// Moves a backend to another endpoint.
+    pub(crate) fn at(mut self, name: &str, endpoint: &str) -> Self {
+        let of_name = |backend: &&mut Value| backend["name"] == name;
+        let backend = self.backends.iter_mut().find(of_name);
+        backend.expect("there is one")["endpoint"] = endpoint.into();
+        self
+    }
+
     /// Sets a variable of the environment of all that runs here.
     pub(crate) fn variable(mut self, name: &'static str, value: &str) -> Self {
         self.further.push((name, value.to_owned()));

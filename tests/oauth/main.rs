@@ -37,4 +37,5 @@ mod metadata;
 mod pages;
 mod processes;
 mod refresh;
+mod stores;
 mod visits;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     age::age,
-    fake::{Answer, Fake, Gate},
+    fake::{Answer, Fake, Gate, RESOURCE},
     house::{House, Store},
     peers::Plan,
     support::{Client, Era, eventually},
@@ -229,4 +229,26 @@ fn a_call_of_either_era_goes_through_where_the_token_ends_under_it() {
         assert!(result.contains("alice"), "{result}");
         assert_eq!(peers.grants("refresh_token").len(), number + 1);
     }
+}
+
+#[test]
+fn a_backend_that_takes_no_fresh_token_has_a_person_asked_after_a_few() {
+    let fake = Fake::start();
+    let house = House::of(&fake, &fake.endpoint(), json!({}));
+    let daemon = house.serve();
+    daemon.log_in("web");
+    let place = fake.endpoint().replace("/mcp", RESOURCE);
+    fake.on("/mcp", move |_, _| {
+        let challenge = format!(r#"Bearer resource_metadata="{place}""#);
+        Answer::json(401, &json!({})).header("WWW-Authenticate", &challenge)
+    });
+    eventually("a person is asked", || {
+        let (_, why) = daemon.call("web__echo", "{}").error();
+        why.contains("needs login").then_some(())
+    });
+    assert!(refreshed(&fake) <= 3, "{}", refreshed(&fake));
+    fake.off("/mcp");
+    daemon.consent("web", 2);
+    daemon.says("web", "up: ", 2);
+    daemon.echoes("web");
 }

@@ -1,6 +1,7 @@
 //! A process that a test starts, listens to, and never leaves behind.
 
 use std::{
+    io::Write as _,
     process::{ChildStdin, Command, ExitStatus, Stdio},
     thread,
     time::Duration,
@@ -52,6 +53,12 @@ impl Process {
             stderr,
             status,
         }
+    }
+
+    /// Writes a line to its stdin.
+    pub(crate) fn say(&mut self, line: &str) {
+        let stdin = self.stdin.as_mut().expect("stdin is open");
+        writeln!(stdin, "{line}").expect("it reads");
     }
 
     /// Closes its stdin.
