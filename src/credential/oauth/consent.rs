@@ -57,6 +57,13 @@ impl Login {
                 }
                 Some(self.house.redirect(self.settings.callback_port).await?)
             }
+            LoginWay::Device if discovered.server.device_authorization_endpoint.is_none() => {
+                return Err(format!(
+                    "{} offers no login on another device (RFC 8628); use --paste",
+                    readable(&discovered.issuer)
+                )
+                .into());
+            }
             LoginWay::Device => None,
         };
         let vault = self.house.vault().await.map_err(troubled)?;
@@ -80,7 +87,9 @@ impl Login {
             requested: scopes,
             tokens: None,
         };
-        if known.is_none() {
+        let is_known =
+            |known: &Arc<Record>| known.tokens.is_some() || known.client == record.client;
+        if !known.as_ref().is_some_and(is_known) {
             // So that a client is registered once, whether or not anybody consents.
             let remembered = self.remember_client(&vault, &record).await;
             if let Err(trouble) = remembered {
@@ -288,10 +297,16 @@ impl Login {
         Ok(())
     }
 
-    /// Keeps who mcpmux is to the server, unless another process has been given
-    /// tokens meanwhile, which would be lost.
+    /// Keeps who mcpmux is to the server, unless this or another process has been
+    /// given tokens meanwhile, which would be lost.
     async fn remember_client(&self, vault: &Vault, record: &Record) -> Result<(), Trouble> {
         let _lock = vault.lock(&self.backend).await.map_err(troubled)?;
+        {
+            let mut state = self.state();
+            if state.tokens().is_none() {
+                state.record = Some(Arc::new(record.clone()));
+            }
+        }
         let stored = self.stored(vault).await?;
         if stored.is_some_and(|stored| stored.tokens.is_some()) {
             return Ok(());

@@ -16,13 +16,6 @@ pub(super) const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// Asks for a code, and goes on asking whether it was typed in.
 pub(super) async fn ask(login: &Arc<Login>, record: Record) -> Result<(), Trouble> {
-    if record.server.device_authorization_endpoint.is_none() {
-        return Err(format!(
-            "{} offers no login on another device (RFC 8628); use --paste",
-            record.server.issuer
-        )
-        .into());
-    }
     let web = login.web()?;
     let device = login
         .requests(web, &record)

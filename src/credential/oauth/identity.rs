@@ -58,6 +58,8 @@ pub(super) async fn client(
     }
     let redirects: Vec<String> = redirect.map(str::to_owned).into_iter().collect();
     let mut grants = match settings.grant {
+        // Who gets codes must name a redirect, which a device has not.
+        Grant::AuthorizationCode if redirect.is_none() => vec!["refresh_token"],
         Grant::AuthorizationCode => vec!["authorization_code", "refresh_token"],
         Grant::ClientCredentials => vec!["client_credentials"],
         Grant::JwtBearer { .. } => return Ok(Client::unnamed()),
