@@ -243,6 +243,11 @@ fn an_error_is_told_in_the_servers_words_and_the_next_consent_goes_through() {
     }
     assert_eq!(fake.seen("/token").len(), 0);
     logs_in_anew(&daemon, errors.len() + 1);
+    assert_eq!(
+        fake.seen("/register").len(),
+        1,
+        "it was known from the first"
+    );
 }
 
 #[test]

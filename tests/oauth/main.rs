@@ -30,7 +30,9 @@ mod transcript;
 mod walker;
 
 mod answers;
+mod cli;
 mod crash;
+mod grants;
 mod harness;
 mod logins;
 mod metadata;

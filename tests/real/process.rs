@@ -108,6 +108,16 @@ impl Process {
         found
     }
 
+    /// Waits for a line that it has written to stdout, or will, and that `wanted`
+    /// makes something of.
+    pub(crate) fn wait_for_line<T>(&self, what: &str, wanted: impl Fn(&str) -> Option<T>) -> T {
+        let (_, found) = self
+            .stdout
+            .find(0, wanted)
+            .unwrap_or_else(|| panic!("{}: no {what}\n{}", self.name, self.said()));
+        found
+    }
+
     /// Waits for a JSON document that it has printed, or will, that comes after
     /// the first `seen` lines and that `wanted` makes something of; counts the
     /// lines up to that in `seen`.
