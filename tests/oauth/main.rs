@@ -31,6 +31,7 @@ mod walker;
 
 mod answers;
 mod cli;
+mod cores;
 mod crash;
 mod grants;
 mod harness;
