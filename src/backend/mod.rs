@@ -7,14 +7,10 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use arc_swap::ArcSwap;
-use tokio::{
-    sync::{Notify, Semaphore, watch},
-    time::timeout_at,
-};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::task::TaskTracker;
 
 mod attempt;
@@ -37,6 +33,7 @@ mod mailbox;
 mod offers;
 mod order;
 mod pause;
+mod reach;
 mod rest;
 mod state;
 #[cfg(test)]
@@ -77,7 +74,7 @@ use wish::Wishes;
 
 use crate::{
     config::{BackendSettings, EraSetting},
-    credential::{CredentialError, Login, LoginFailure},
+    credential::Login,
     protocol::{Era, Revision},
 };
 
@@ -331,82 +328,6 @@ impl Backend {
             _ => None,
         }
     }
-
-    /// Its connection. Waits up to `patience` while it starts; fails at once
-    /// while it is down.
-    pub(crate) async fn connection(
-        &self,
-        patience: Duration,
-    ) -> Result<Arc<Connection>, BackendError> {
-        if let Some(connection) = self.connected() {
-            return Ok(connection);
-        }
-        let deadline = tokio::time::Instant::now() + patience;
-        let mut states = self.watch();
-        let settled = timeout_at(
-            deadline,
-            states.wait_for(|state| {
-                if matches!(state, State::Idle(_)) {
-                    self.needed.notify_one();
-                }
-                !matches!(state, State::Starting | State::Idle(_))
-            }),
-        )
-        .await;
-        let detail = match settled.map(|state| state.map(|state| state.clone())) {
-        // Where a login is awaited, another process may have been given it: then
-        // the supervisor is about to connect.
-        let given = matches!(self.state(), State::AwaitingLogin(_))
-            && match self.login() {
-                Some(login) => login.look_again().await,
-                None => false,
-            };
-        let settling = async {
-            if given {
-                let awaits = |state: &State| matches!(state, State::AwaitingLogin(_));
-                states.wait_for(|state| !awaits(state)).await?;
-            }
-            let starts = |state: &State| matches!(state, State::Starting);
-            let settled = states.wait_for(|state| !starts(state)).await?;
-            Ok::<_, watch::error::RecvError>(settled.clone())
-        };
-        let settled = timeout_at(deadline, settling).await;
-        let detail = match settled {
-            Ok(Ok(state)) => match state {
-                State::Up(connection) => return Ok(connection),
-                State::AwaitingLogin(why) => return Err(self.needs_login(&why).await),
-                State::Down(down) => down.to_string(),
-                State::Stopped(_) => stopped(&self.name),
-                State::Starting | State::Idle(_) => "it is starting".to_owned(),
-            },
-            Ok(Err(_)) => "mcpmux is stopping".to_owned(),
-            Err(_) => format!("it is still starting after {} s", patience.as_secs_f64()),
-        };
-        Err(BackendError::Unavailable {
-            backend: self.name.to_string(),
-            detail,
-        })
-    }
-}
-
-impl Backend {
-    /// What to tell who needs it while it awaits a login: where that is done now.
-    async fn needs_login(&self, why: &Down) -> BackendError {
-        match self.login() {
-            Some(login) => {
-                CredentialError::from(LoginFailure::Needed(Box::new(login.needed().await))).into()
-            }
-            None => BackendError::Unavailable {
-                backend: self.name.to_string(),
-                detail: why.to_string(),
-            },
-        }
-    }
-}
-
-/// Why a call to a backend fails that was stopped.
-fn stopped(name: &str) -> String {
-    format!("it was stopped; `mcpmux start {name}` starts it")
 }
 
 impl fmt::Debug for Backend {

@@ -8,6 +8,8 @@ mod install;
 mod mark;
 mod mcpmux;
 mod offers;
+// Tests of logins use all of it.
+#[allow(dead_code)]
 mod process;
 mod servers;
 mod session;

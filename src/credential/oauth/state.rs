@@ -7,8 +7,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
 use super::{
-    challenge::Challenge, dpop::Prover, flow::Flow, record::Record, tokens::Tokens,
-    challenge::Challenge, flow::Flow, login::PAUSE, record::Record, tokens::Tokens,
+    challenge::Challenge, dpop::Prover, flow::Flow, login::PAUSE, record::Record, tokens::Tokens,
     trouble::Trouble, unattended::Refused,
 };
 use crate::{Secret, config::BackendName};
