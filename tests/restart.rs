@@ -18,8 +18,8 @@ use std::{
 };
 
 use support::{
-    Client, Connection, Era, Mux, Peer, Reply, Script, Setup, Step, at, eventually, legacy,
-    modern, refusing, result, text,
+    Client, Connection, Era, Mux, Peer, Reply, Script, Setup, Step, at, eventually, legacy, modern,
+    refusing, result, text,
 };
 
 const X: &str = "file:///x";
@@ -68,7 +68,10 @@ impl Place {
     fn holds(&self, directory: &str, text: &str) -> PathBuf {
         eventually(&format!("{text} in {directory}"), || {
             let path = self.file(directory)?;
-            fs::read_to_string(&path).ok()?.contains(text).then_some(path)
+            fs::read_to_string(&path)
+                .ok()?
+                .contains(text)
+                .then_some(path)
         })
     }
 }
@@ -204,11 +207,7 @@ fn a_backend_of_the_clients_own_is_started_again_in_its_name() {
     let setup = || Setup::default().backend("b", &peer, "session: client");
     let mux = place.serve(setup());
     Client::wait_for(&mux, "b__t");
-    let client = Client::able(
-        &mux,
-        Era::Legacy("2025-06-18"),
-        r#"{"sampling":{"x":1.0}}"#,
-    );
+    let client = Client::able(&mux, Era::Legacy("2025-06-18"), r#"{"sampling":{"x":1.0}}"#);
     client.call("b__t", None).result();
     mux.stop();
     drop(mux);
@@ -313,9 +312,11 @@ fn what_is_damaged_foreign_or_of_another_version_stops_no_start() {
         ("damaged", |path| fs::write(path, "").expect("a file")),
         ("another version", |path| {
             let content = fs::read_to_string(path).expect("a file");
-            let content = content
-                .replacen("sessions 1 ", "sessions 2 ", 1)
-                .replacen("inventory 1 ", "inventory 2 ", 1);
+            let content = content.replacen("sessions 1 ", "sessions 2 ", 1).replacen(
+                "inventory 1 ",
+                "inventory 2 ",
+                1,
+            );
             fs::write(path, content).expect("a file");
         }),
         ("open to others", |path| {

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     time::{Duration, Instant},
 };
 
@@ -92,12 +93,18 @@ fn an_always_on_service_brings_its_socket(session: &Session) {
 fn a_unix_socket_is_served_beside_tcp(session: &Session) {
     let setup = Setup::new(session, &demo("demo", ""));
     let path = session.runtime.join("mcpmux/mcpmux.sock");
-    let unit =
-        "[Socket]\nListenStream=%t/mcpmux/mcpmux.sock\nSocketMode=0600\nDirectoryMode=0700\n";
-    setup.drop_in("mcpmux.socket", "unix", unit);
     setup.listen();
+    let mode = |path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(path.as_path()), 0o600);
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
     Client::Unix(path.clone()).assert_echo("demo");
     Client::shipped().assert_echo("demo");
+    let lines = session.journal(&["SYSLOG_IDENTIFIER=mcpmux", "--grep=listening on"]);
+    let said = |text: &str| {
+        let mut lines = lines.iter();
+        lines.any(|line| line["MESSAGE"].to_string().contains(text))
+    };
+    assert!(said("http://127.0.0.1:8080/mcp") && said("mcpmux/mcpmux.sock"));
 
     // The folder is the service's too, and must not go with it.
     session.systemctl(&["stop", "mcpmux.service"]);

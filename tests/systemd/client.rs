@@ -12,7 +12,7 @@ use std::{
 use serde_json::{Value, json};
 
 const REVISION: &str = "2026-07-28";
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where mcpmux listens.
 #[derive(Debug, Clone)]
@@ -89,7 +89,7 @@ impl Client {
     }
 }
 
-fn converse(mut stream: impl Read + Write, request: &str) -> io::Result<String> {
+pub(crate) fn converse(mut stream: impl Read + Write, request: &str) -> io::Result<String> {
     stream.write_all(request.as_bytes())?;
     let mut reply = String::new();
     stream.read_to_string(&mut reply)?;
@@ -97,7 +97,7 @@ fn converse(mut stream: impl Read + Write, request: &str) -> io::Result<String> 
 }
 
 /// None if the reply is not complete.
-fn parse(reply: &str) -> Option<Answer> {
+pub(crate) fn parse(reply: &str) -> Option<Answer> {
     let (head, body) = reply.split_once("\r\n\r\n")?;
     let head = head.to_ascii_lowercase();
     let status = head.split(' ').nth(1)?.parse().ok()?;

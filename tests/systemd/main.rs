@@ -16,9 +16,12 @@ mod authority;
 mod client;
 mod delivery;
 mod failure;
+mod idle;
 mod installation;
 mod journal;
+mod legacy;
 mod login;
+mod restart;
 mod session;
 mod shutdown;
 mod surroundings;
@@ -41,8 +44,10 @@ fn tests() -> Vec<Test> {
         activation::TESTS,
         delivery::TESTS,
         failure::TESTS,
+        idle::TESTS,
         journal::TESTS,
         login::TESTS,
+        restart::TESTS,
         shutdown::TESTS,
         surroundings::TESTS,
         vault::TESTS,
