@@ -66,7 +66,7 @@ impl Keeping {
         loop {
             tokio::select! {
                 () = endpoint.mux.clients_noted() => sleep(COALESCE).await,
-                () = sleep(REFRESH) => {}
+                () = sleep(REFRESH), if !endpoint.sessions.is_empty() => {}
             }
             let begun = Instant::now();
             self.save(endpoint).await;
@@ -77,11 +77,14 @@ impl Keeping {
     /// Keeps the sessions as they are now.
     pub(super) async fn save(&self, endpoint: &Arc<Endpoint>) {
         let (store, endpoint) = (Arc::clone(&self.store), Arc::clone(endpoint));
-        // A start that is under way when this is dropped ends by itself.
+        // One that is under way when this is dropped goes on, and the next waits.
         let _ = spawn_blocking(move || {
+            if endpoint.sessions.is_empty() && store.is_new() {
+                return;
+            }
             // The line around them is short.
             let limit = SESSIONS.limit - 1024;
-            store.save(&record::write(&endpoint.sessions, &endpoint.mux, limit))
+            store.save(|| record::write(&endpoint.sessions, &endpoint.mux, limit));
         })
         .await;
     }

@@ -121,3 +121,89 @@ fn since_epoch() -> Duration {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::{
+        config::{Config, Environment},
+        credential::Logins,
+        mux::Versions,
+    };
+
+    const MANY: usize = 10_000;
+    const INFO: &str = r#"{"name":"a-client","version":"1.2.3","title":"A client \u0041"}"#;
+    const ABILITIES: &str = r#"{"roots":{"listChanged":true},"sampling":{ },"x":1.0}"#;
+
+    fn mux() -> Arc<Mux> {
+        let config = Config::parse("backends: []", "test", &Environment::default()).unwrap();
+        Mux::start(&config, &Logins::unattended(&config))
+    }
+
+    fn session(mux: &Arc<Mux>) -> Arc<Session> {
+        let session = Session::new(
+            Revision::V2025_06_18,
+            Some(RawValue::from_string(INFO.to_owned()).unwrap()),
+            Abilities::new(Some(ABILITIES)),
+            Versions::default(),
+            mux.watcher(),
+        );
+        session.set_level(Level::Error);
+        session
+    }
+
+    #[tokio::test]
+    async fn ten_thousand_sessions_go_on_as_they_were_and_soon() {
+        let mux = mux();
+        let before = Sessions::new();
+        for _ in 0..MANY {
+            before.open(session(&mux)).unwrap();
+        }
+        let begun = Instant::now();
+        let records = write(&before, &mux, usize::MAX);
+        let after = Sessions::new();
+        assert_eq!(read(&records, &after, &mux), MANY);
+        // Hundreds of times what it takes; it is what clients wait for.
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        for (id, ..) in before.all().into_iter().take(10) {
+            let session = after.get(&id).unwrap();
+            assert_eq!(session.revision, Revision::V2025_06_18);
+            assert_eq!(session.level(), Some(Level::Error));
+            let client = &session.introduction;
+            assert_eq!(client.info.as_ref().unwrap().get(), INFO);
+            assert_eq!(client.abilities.as_str(), ABILITIES);
+        }
+    }
+
+    #[tokio::test]
+    async fn those_used_last_are_kept_where_there_is_no_room_for_all() {
+        let mux = mux();
+        let before = Sessions::new();
+        for hours in 0..20_u64 {
+            let unused = Duration::from_secs(hours * 3600);
+            before.take_in(hours.to_string(), session(&mux), unused);
+        }
+        let all = write(&before, &mux, usize::MAX);
+        let half = write(&before, &mux, all.len() / 2);
+        let after = Sessions::new();
+        let kept = read(&half, &after, &mux);
+        assert!((8..=10).contains(&kept), "{kept}");
+        assert!(after.get("0").is_some() && after.get("19").is_none());
+    }
+
+    #[tokio::test]
+    async fn a_record_that_cannot_be_read_costs_no_other() {
+        let mux = mux();
+        let before = Sessions::new();
+        before.take_in("a".to_owned(), session(&mux), Duration::ZERO);
+        let good = write(&before, &mux, usize::MAX);
+        let modern = String::from_utf8(good.clone())
+            .unwrap()
+            .replace("2025-06-18", "2026-07-28");
+        let records = [modern.as_bytes(), b"{\"id\":1}\n\n", &good].concat();
+        let after = Sessions::new();
+        assert_eq!(read(&records, &after, &mux), 1);
+    }
+}

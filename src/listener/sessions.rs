@@ -85,6 +85,12 @@ impl Sessions {
         }
     }
 
+    /// Whether none is open.
+    pub(super) fn is_empty(&self) -> bool {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.is_empty()
+    }
+
     /// All that are open, each with its id and for how long it is unused.
     pub(super) fn all(&self) -> Vec<(String, Arc<Session>, Duration)> {
         let now = self.now();

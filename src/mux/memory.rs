@@ -100,7 +100,7 @@ impl Memory {
             let (inventory, era) = now.clone();
             let saving = spawn_blocking(move || {
                 let record = inventory.record(&name, era);
-                record.is_some_and(|record| store.save(&record))
+                record.is_some_and(|record| store.save(|| record))
             });
             if matches!(saving.await, Ok(true)) {
                 debug!(backend = backend.name(), "its lists are kept");

@@ -7,10 +7,12 @@ use std::{
     io::{self, Read, Write},
     os::{fd::OwnedFd, unix::fs::DirBuilderExt},
     path::Path,
+    thread,
+    time::{Duration, Instant},
 };
 
 use rustix::{
-    fs::{AtFlags, FileType, Mode, OFlags, Stat},
+    fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat, flock},
     io::Errno,
     process::geteuid,
 };
@@ -22,6 +24,9 @@ const ANYTHING: u32 = 0o077;
 
 /// What others may not have on its directory.
 const WRITING: u32 = 0o022;
+
+/// How long another process may take to write a file there.
+const LOCK: Duration = Duration::from_secs(2);
 
 /// What is added to a file's name while it is written.
 const NEW: &str = ".new";
@@ -64,6 +69,7 @@ pub(super) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
         .mode(0o700)
         .create(directory)?;
     let directory = open(directory)?;
+    lock(&directory)?;
     let mut new = name.to_owned();
     new.push(NEW);
     // Left by a process that was killed.
@@ -114,6 +120,21 @@ fn open(path: &Path) -> io::Result<OwnedFd> {
     examine(&rustix::fs::fstat(&directory)?, WRITING)
         .map_err(|error| unfit(format!("of its directory: {error}")))?;
     Ok(directory)
+}
+
+/// Keeps other processes from writing files there, as long as `directory` is
+/// open; a file system that has no such locks goes without.
+fn lock(directory: &OwnedFd) -> io::Result<()> {
+    let deadline = Instant::now() + LOCK;
+    loop {
+        match flock(directory, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) if Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(5));
+            }
+            Err(error @ Errno::WOULDBLOCK) => return Err(error.into()),
+            Ok(()) | Err(_) => return Ok(()),
+        }
+    }
 }
 
 fn examine(stat: &Stat, forbidden: u32) -> io::Result<()> {

@@ -7,8 +7,8 @@ use std::{
     io,
     path::PathBuf,
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
     },
 };
 
@@ -42,7 +42,7 @@ pub(crate) struct Store {
     file: Option<PathBuf>,
     manager: Option<Arc<Notifier>>,
     /// The number of the newest one; each is one more than the one before.
-    newest: AtomicU64,
+    newest: Mutex<u64>,
     /// What went wrong last was said.
     told: AtomicBool,
 }
@@ -54,7 +54,7 @@ impl Store {
             kind,
             file,
             manager: None,
-            newest: AtomicU64::new(0),
+            newest: Mutex::default(),
             told: AtomicBool::new(false),
         }
     }
@@ -98,15 +98,22 @@ impl Store {
             }
         }
         let newest = newest?;
-        self.newest.store(newest.number, Ordering::Relaxed);
+        *self.newest() = newest.number;
         Some(newest.body)
     }
 
-    /// Keeps `body` in place of the one before; `false` if it is kept nowhere,
-    /// which is said once. Blocks.
-    pub(crate) fn save(&self, body: &[u8]) -> bool {
-        let number = self.newest.fetch_add(1, Ordering::Relaxed) + 1;
-        let content = Envelope::seal(self.kind, number, body);
+    /// Whether none was ever found or kept.
+    pub(crate) fn is_new(&self) -> bool {
+        *self.newest() == 0
+    }
+
+    /// Keeps what `body` gives in place of the one before; `false` if it is kept
+    /// nowhere, which is said once. One is kept after the other. Blocks.
+    pub(crate) fn save(&self, body: impl FnOnce() -> Vec<u8>) -> bool {
+        let mut newest = self.newest();
+        *newest += 1;
+        let number = *newest;
+        let content = Envelope::seal(self.kind, number, &body());
         if content.len() > self.kind.limit {
             let error = format!("they would take more than {} bytes", self.kind.limit);
             self.complain("anywhere", &error);
@@ -130,6 +137,10 @@ impl Store {
             self.told.store(false, Ordering::Relaxed);
         }
         kept
+    }
+
+    fn newest(&self) -> MutexGuard<'_, u64> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn complain(&self, place: &str, error: &(impl std::fmt::Display + ?Sized)) -> bool {
@@ -172,10 +183,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(store(&folder).load(&[]).is_none());
         let first = store(&folder);
-        assert!(first.save(b"one") && first.save(b"two"));
+        assert!(first.save(|| b"one".to_vec()) && first.save(|| b"two".to_vec()));
         let second = store(&folder);
         assert_eq!(second.load(&[]).unwrap(), b"two");
-        assert!(second.save(b"three"));
+        assert!(second.save(|| b"three".to_vec()));
         assert_eq!(store(&folder).load(&[]).unwrap(), b"three");
         let path = folder.path().join("below/words");
         let mode = |path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -187,7 +198,7 @@ mod tests {
     fn what_is_damaged_cut_too_long_or_of_another_version_is_as_if_it_were_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("below/words");
-        store(&folder).save(b"content");
+        store(&folder).save(|| b"content".to_vec());
         let good = fs::read(&path).unwrap();
         let mut turned = good.clone();
         *turned.last_mut().unwrap() ^= 1;
@@ -202,14 +213,14 @@ mod tests {
         }
         fs::write(&path, &good).unwrap();
         assert!(store(&folder).load(&[]).is_some());
-        assert!(store(&folder).save(b"it is put right by the next"));
+        assert!(store(&folder).save(|| b"it is put right by the next".to_vec()));
     }
 
     #[test]
     fn what_others_can_read_or_put_there_is_not_used() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("below/words");
-        store(&folder).save(b"content");
+        store(&folder).save(|| b"content".to_vec());
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(store(&folder).load(&[]).is_none());
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
@@ -223,15 +234,15 @@ mod tests {
         let below = path.parent().unwrap();
         fs::set_permissions(below, fs::Permissions::from_mode(0o777)).unwrap();
         assert!(store(&folder).load(&[]).is_none());
-        assert!(!store(&folder).save(b"content"));
+        assert!(!store(&folder).save(|| b"content".to_vec()));
     }
 
     #[test]
     fn what_is_too_long_is_not_kept_and_leaves_what_is_there() {
         let folder = tempfile::tempdir().unwrap();
-        store(&folder).save(b"content");
-        assert!(!store(&folder).save(&[b'x'; 2000]));
+        store(&folder).save(|| b"content".to_vec());
+        assert!(!store(&folder).save(|| vec![b'x'; 2000]));
         assert_eq!(store(&folder).load(&[]).unwrap(), b"content");
-        assert!(!Store::new(KIND, None).save(b"content"));
+        assert!(!Store::new(KIND, None).save(|| b"content".to_vec()));
     }
 }

@@ -1,5 +1,7 @@
 //! Calls that wait for a modern client's answers end cleanly, however it goes.
 
+use std::{net::TcpListener, thread, time::Duration};
+
 use super::{
     ANSWER, able, asking, call,
     support::{Client, Era, Mux, Peer, Setup, at, eventually, text},
@@ -26,6 +28,26 @@ fn a_handle_is_good_once() {
     let (code, why) = retry(&client, "b__ask", &state, "").error();
     assert_eq!(code, -32602);
     assert!(why.contains("used before"), "{why}");
+}
+
+#[test]
+fn a_call_that_waits_keeps_an_idle_mcpmux_there() {
+    let peer = Peer::new(asking());
+    let socket = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let mux = Setup::one("b", &peer)
+        .listen("idle_exit: 400ms")
+        .handed(&socket)
+        .serve();
+    let (client, state) = begin(&mux);
+    // Four times as long; there is no event for "did not end".
+    thread::sleep(Duration::from_millis(1600));
+    assert!(
+        retry(&client, "b__ask", &state, "")
+            .result()
+            .contains("content")
+    );
+    assert!(mux.ended().success());
+    mux.logged("the next one starts mcpmux again");
 }
 
 #[test]

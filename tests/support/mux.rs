@@ -4,8 +4,8 @@
 use std::{
     env, fs,
     io::{BufRead, BufReader},
-    net::SocketAddr,
-    os::unix::process::ExitStatusExt,
+    net::{SocketAddr, TcpListener},
+    os::{fd::OwnedFd, unix::process::ExitStatusExt},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread,
@@ -24,6 +24,7 @@ pub struct Setup {
     backends: String,
     env: Vec<(String, String)>,
     arguments: Vec<String>,
+    handed: Option<TcpListener>,
 }
 
 impl Default for Setup {
@@ -35,6 +36,7 @@ impl Default for Setup {
             backends: String::new(),
             env: Vec::new(),
             arguments: vec!["--log-level".to_owned(), "debug".to_owned()],
+            handed: None,
         }
     }
 }
@@ -112,6 +114,12 @@ impl Setup {
         self
     }
 
+    /// Hands over this socket, as systemd does.
+    pub fn handed(mut self, listener: &TcpListener) -> Self {
+        self.handed = Some(listener.try_clone().expect("a socket can be shared"));
+        self
+    }
+
     /// Starts mcpmux and waits until it listens.
     #[track_caller]
     pub fn serve(self) -> Mux {
@@ -126,7 +134,19 @@ impl Setup {
         let home = tempfile::tempdir().expect("a directory can be made");
         let config = home.path().join("mcpmux.yaml");
         fs::write(&config, self.yaml()).expect("a configuration can be stored");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_mcpmux"))
+        let program = env!("CARGO_BIN_EXE_mcpmux");
+        let (mut command, stdin) = match self.handed {
+            None => (Command::new(program), Stdio::piped()),
+            // The process is the one that the variables name only after it was made.
+            Some(listener) => {
+                let mut shell = Command::new("sh");
+                let script =
+                    "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" \"$@\"";
+                shell.args(["-c", script, program]);
+                (shell, Stdio::from(OwnedFd::from(listener)))
+            }
+        };
+        let mut child = command
             .args(&self.arguments)
             .arg("serve")
             .arg("--config")
@@ -137,7 +157,7 @@ impl Setup {
             .env("HOME", home.path())
             .env("RUST_BACKTRACE", "1")
             .envs(self.env)
-            .stdin(Stdio::piped())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
