@@ -5,6 +5,7 @@
 use std::{
     cell::RefCell,
     env, fs,
+    net::TcpListener,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -232,9 +233,21 @@ impl<'a> House<'a> {
         self.serve_at("127.0.0.1:0")
     }
 
+    /// Starts mcpmux with a socket of systemd's, to end after this time without
+    /// clients.
+    #[track_caller]
+    pub(crate) fn serve_until_idle(&self, socket: &TcpListener, time: &str) -> Daemon<'_, 'a> {
+        let setup = self.setup().handed(socket);
+        self.serve_as(setup.listen(&format!("idle_exit: {time}")))
+    }
+
     #[track_caller]
     fn serve_at(&self, address: &str) -> Daemon<'_, 'a> {
-        let setup = self.setup().address(address);
+        self.serve_as(self.setup().address(address))
+    }
+
+    #[track_caller]
+    fn serve_as(&self, setup: Setup) -> Daemon<'_, 'a> {
         fs::write(self.config(), setup.yaml()).unwrap();
         let mux = setup.start(&["--log-format", "json"]);
         mux.address();

@@ -1,5 +1,7 @@
 //! A person logs in once, and is not asked again.
 
+use std::{net::TcpListener, thread, time::Duration};
+
 use serde_json::{Value, json};
 
 use crate::{
@@ -72,4 +74,17 @@ fn a_restart_needs_no_new_consent() {
         daemon.echoes("web");
         assert_eq!(daemon.logins_asked("web"), 0);
     }
+}
+
+#[test]
+fn a_person_who_is_asked_to_consent_finds_an_idle_mcpmux_still_there() {
+    let peers = Plan::default().start();
+    let house = House::of(&peers, peers.endpoint(), json!({}));
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let daemon = house.serve_until_idle(&socket, "400ms");
+    daemon.asks_for_login("web", 1);
+    // Four times as long; there is no event for "did not end".
+    thread::sleep(Duration::from_millis(1600));
+    daemon.log_in("web");
+    assert!(daemon.mux.ended().success());
 }
