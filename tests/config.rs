@@ -64,12 +64,27 @@ fn a_token_store_is_what_it_says_or_an_error() {
 }
 
 #[test]
+fn an_idle_mcpmux_does_not_end_before_its_socket_can_stand_it() {
+    let error = Config::parse(
+        "listen: { idle_exit: 900ms }",
+        "m.yaml",
+        &Environment::default(),
+    );
+    let error = error.expect_err("too short").to_string();
+    assert!(
+        error.contains("listen.idle_exit: must be at least 1s"),
+        "{error}"
+    );
+}
+
+#[test]
 fn an_empty_document_has_the_defaults() {
     let config = parse("");
     assert_eq!(config.listen.transport, ListenTransport::Http);
     assert_eq!(config.listen.address.to_string(), "127.0.0.1:8080");
     assert_eq!(config.listen.path, "/mcp");
     assert_eq!(config.listen.max_body, 4 << 20);
+    assert_eq!(config.listen.idle_exit, None);
     assert!(config.connect_retry.enabled);
     assert_eq!(config.connect_retry.max_delay, Duration::from_secs(900));
     assert_eq!(
@@ -90,6 +105,7 @@ listen:
   allowed_hosts: [mcp.example.com]
   allowed_origins: [https://app.example.com]
   max_body: 1MiB
+  idle_exit: 10m
 connect_retry: { enabled: no, max_delay: 90, attempt_timeout: 1m30s }
 token_store: { kind: vault, key: file, path: ~/t/vault, key_file: /k }
 backends:
@@ -119,6 +135,7 @@ backends:
         Some("/home/me/s.sock".as_ref())
     );
     assert_eq!(config.listen.max_body, 1 << 20);
+    assert_eq!(config.listen.idle_exit, Some(Duration::from_secs(600)));
     assert!(!config.connect_retry.enabled);
     assert_eq!(
         config.connect_retry.max_delay,

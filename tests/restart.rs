@@ -387,7 +387,7 @@ fn a_session_is_known_where_it_was_begun_only() {
 
 #[test]
 fn idle_exit_without_a_socket_of_systemds_is_said_to_have_no_effect() {
-    let mux = Setup::default().listen("idle_exit: 1ms").serve();
+    let mux = Setup::default().listen("idle_exit: 1s").serve();
     let line = mux.logged("idle_exit has no effect");
     assert!(line.contains("WARN"), "{line}");
     Client::legacy(&mux);

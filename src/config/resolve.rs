@@ -1,6 +1,6 @@
 //! From the documents, as they are written, to the settings, as they are used.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
@@ -19,6 +19,9 @@ use super::{
     tree,
     validate::{Outcome, Walk},
 };
+
+/// The least time after which an idle mcpmux ends.
+const LEAST_IDLE: Duration = Duration::from_secs(1);
 
 /// Takes documents one after the other; [`Resolver::finish`] gives all of them
 /// as one configuration, or all that is wrong with them.
@@ -94,6 +97,12 @@ impl<'a> Resolver<'a> {
                 });
             }
         };
+        // systemd takes a socket down that starts its service 20 times in 2 s.
+        if listen.idle_exit.is_some_and(|time| time < LEAST_IDLE) {
+            let what = "must be at least 1s: every end and start of mcpmux takes a while";
+            self.problems
+                .push(Problem::of_file("listen.idle_exit", what));
+        }
         let token_store = token_store(self.document.token_store);
         for (key, path) in [
             ("token_store.path", &token_store.path),

@@ -81,10 +81,10 @@ fn a_person_who_is_asked_to_consent_finds_an_idle_mcpmux_still_there() {
     let peers = Plan::default().start();
     let house = House::of(&peers, peers.endpoint(), json!({}));
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-    let daemon = house.serve_until_idle(&socket, "400ms");
+    let daemon = house.serve_until_idle(&socket, "1s");
     daemon.asks_for_login("web", 1);
-    // Four times as long; there is no event for "did not end".
-    thread::sleep(Duration::from_millis(1600));
+    // Longer than that; there is no event for "did not end".
+    thread::sleep(Duration::from_millis(2500));
     daemon.log_in("web");
     assert!(daemon.mux.ended().success());
 }

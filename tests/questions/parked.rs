@@ -35,12 +35,12 @@ fn a_call_that_waits_keeps_an_idle_mcpmux_there() {
     let peer = Peer::new(asking());
     let socket = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let mux = Setup::one("b", &peer)
-        .listen("idle_exit: 400ms")
+        .listen("idle_exit: 1s")
         .handed(&socket)
         .serve();
     let (client, state) = begin(&mux);
-    // Four times as long; there is no event for "did not end".
-    thread::sleep(Duration::from_millis(1600));
+    // Longer than that; there is no event for "did not end".
+    thread::sleep(Duration::from_millis(2500));
     assert!(
         retry(&client, "b__ask", &state, "")
             .result()

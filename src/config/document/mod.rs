@@ -73,8 +73,8 @@ pub(super) struct Listen {
     /// The largest request body.
     pub(super) max_body: Size,
     /// After how long without clients, calls and logins mcpmux ends, to be
-    /// started again by the next connection. Only where systemd hands over the
-    /// sockets.
+    /// started again by the next connection: at least `1s`, and only where
+    /// systemd hands over the sockets.
     pub(super) idle_exit: Option<Span>,
 }
 
