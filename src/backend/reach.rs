@@ -14,7 +14,9 @@ impl Backend {
         &self,
         patience: Duration,
     ) -> Result<Arc<Connection>, BackendError> {
-        if let Some(connection) = self.connected() {
+        if let Some(connection) = self.connected()
+            && connection.usage.is_open()
+        {
             return Ok(connection);
         }
         let deadline = tokio::time::Instant::now() + patience;
@@ -35,7 +37,12 @@ impl Backend {
                 if matches!(state, State::Idle(_)) {
                     self.needed.notify_one();
                 }
-                matches!(state, State::Starting | State::Idle(_))
+                match state {
+                    State::Starting | State::Idle(_) => true,
+                    // It is about to be ended for want of use.
+                    State::Up(connection) => !connection.usage.is_open(),
+                    _ => false,
+                }
             };
             let settled = states.wait_for(|state| !starts(state)).await?;
             Ok::<_, watch::error::RecvError>(settled.clone())

@@ -52,6 +52,11 @@ impl Usage {
         self.pin().then(|| Use(Arc::clone(self)))
     }
 
+    /// Whether it may still be used.
+    pub(super) fn is_open(&self) -> bool {
+        self.users.load(Ordering::Acquire) & CLOSED == 0
+    }
+
     /// It is in use for as long as somebody is subscribed to `uri`.
     pub(super) fn subscribed(&self, uri: &str) {
         let mut uris = self.uris.lock().unwrap_or_else(PoisonError::into_inner);

@@ -69,7 +69,7 @@ impl Sending<'_> {
     pub(super) async fn to(&self, target: &Target, patience: Duration) -> Result<Leg, RpcError> {
         let backend = &target.backend;
         // One that was just about to be ended for want of use is started again.
-        let mut turns = 2;
+        let mut turns = 3;
         let (connection, lease, entered) = loop {
             let connecting = self
                 .instances
