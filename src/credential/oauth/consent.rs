@@ -15,7 +15,6 @@ use super::{
     answer::Answer,
     browser, device,
     flow::{Expected, Flow},
-    identity,
     login::Login,
     loopback,
     record::Record,
@@ -43,7 +42,6 @@ impl Login {
             )));
         }
         let discovered = self.discover(web).await?;
-        let scopes = self.scopes(&discovered);
         let redirect = match wish.way {
             LoginWay::Redirect => {
                 if !discovered.server.supports_s256() {
@@ -67,26 +65,8 @@ impl Login {
             LoginWay::Device => None,
         };
         let vault = self.house.vault().await.map_err(troubled)?;
-        let known = self.state().record.clone();
-        let known = known.filter(|record| record.server.issuer == discovered.issuer);
-        let client = identity::client(
-            &self.house,
-            web,
-            &self.settings,
-            &discovered.server,
-            redirect.as_ref().map(|redirect| redirect.uri.as_str()),
-            known.as_ref().map(|record| &record.client),
-        )
-        .await?;
-        let record = Record {
-            endpoint: self.endpoint.clone(),
-            resource: self.resource(&discovered),
-            dpop: self.prover(&discovered, known.as_deref())?,
-            server: discovered.server,
-            client,
-            requested: scopes,
-            tokens: None,
-        };
+        let address = redirect.as_ref().map(|redirect| redirect.uri.as_str());
+        let (record, known) = self.terms(web, discovered, address).await?;
         let is_known =
             |known: &Arc<Record>| known.tokens.is_some() || known.client == record.client;
         if !known.as_ref().is_some_and(is_known) {

@@ -51,6 +51,7 @@ mod sender;
 mod standing;
 mod state;
 mod steps;
+mod terms;
 mod tokens;
 mod trouble;
 mod unattended;
