@@ -374,10 +374,10 @@ fn a_session_is_known_where_it_was_begun_only() {
     let client = Client::legacy(&mux);
     mux.stop();
     drop(mux);
-    let (_port, other) = refusing();
+    let (port, other) = refusing();
     let elsewhere = Place {
         address: other,
-        _port,
+        _port: port,
         ..place
     };
     let mux = elsewhere.serve(Setup::one("b", &peer));
