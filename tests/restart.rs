@@ -201,6 +201,33 @@ fn a_session_goes_on_after_a_kill_once_it_was_kept() {
 }
 
 #[test]
+fn a_lazy_backend_is_started_for_who_is_subscribed_to_it_and_no_other_is() {
+    let (watched, other) = (Peer::new(server()), Peer::new(server()));
+    let place = Place::new();
+    let setup = || {
+        Setup::default()
+            .backend("b", &watched, "start: lazy")
+            .backend("other", &other, "start: lazy")
+    };
+    let mux = place.serve(setup());
+    let client = Client::legacy(&mux);
+    client.tool("b__t");
+    client.tool("other__t");
+    subscribe(&client);
+    eventually("the lists of both to be kept", || {
+        let files = fs::read_dir(place.kept.path().join(INVENTORIES)).ok()?;
+        (files.count() == 2).then_some(())
+    });
+    mux.stop();
+    drop(mux);
+    let mux = place.serve(setup());
+    watched.message("resources/subscribe", 2);
+    assert_eq!(client.names(), ["b__t", "other__t"]);
+    assert_eq!(other.starts(), 1);
+    drop(mux);
+}
+
+#[test]
 fn a_backend_of_the_clients_own_is_started_again_in_its_name() {
     let peer = Peer::new(legacy(&["t"]));
     let place = Place::new();

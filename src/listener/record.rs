@@ -109,6 +109,7 @@ pub(super) fn read(records: &[u8], sessions: &Sessions, mux: &Arc<Mux>) -> usize
         let unused = Duration::from_secs(seconds.saturating_sub(record.used));
         sessions.take_in(record.id, session, unused);
     }
+    mux.wake_watched();
     sessions.all().len()
 }
 

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Place, Subscriber, Watcher};
+use crate::{config::Start, mux::Mux};
 
 /// One subscription of a client.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -50,6 +51,24 @@ impl Watcher {
         // A session that begins after this subscribes by itself.
         if matches!(new, Ok(true)) && watching.session(backend).is_some() {
             watching.drive(&place);
+        }
+    }
+}
+
+impl Mux {
+    /// Has the backends started that rest though somebody is subscribed there,
+    /// as is so after subscriptions of an earlier run were taken in.
+    ///
+    /// Must be called within a Tokio runtime.
+    pub(crate) fn wake_watched(&self) {
+        for (at, backend) in self.watching.backends.iter().enumerate() {
+            let settings = backend.settings();
+            let watched = !self.watching.table().at(at).is_empty();
+            if watched && settings.start == Start::Lazy {
+                let (backend, patience) = (backend.clone(), settings.timeout);
+                // What becomes of it is told by its state.
+                tokio::spawn(async move { backend.connection(patience).await.map(drop) });
+            }
         }
     }
 }
