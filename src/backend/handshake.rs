@@ -113,7 +113,11 @@ async fn discover(link: &Link) -> Result<Verdict, BackendError> {
     let answer = ask(link, method::DISCOVER, &params, Some(revision)).await;
     match answer {
         Ok(result) => {
-            let found: Discovered<'_> = read(&result)?;
+            // Some old servers answer whatever they are asked.
+            let Ok(found) = serde_json::from_str::<Discovered<'_>>(&result) else {
+                debug!("its answer to the probe says nothing of its versions");
+                return Ok(Verdict::Legacy);
+            };
             if found
                 .supported_versions
                 .iter()

@@ -61,6 +61,8 @@ fn an_old_server_is_found_whatever_it_makes_of_discovery() {
         ("params", vec![error(-32602, "Invalid request parameters")]),
         ("early", vec![error(-32002, "Server not initialized")]),
         ("exits", vec![Step::Exit(1)]),
+        ("agrees", vec![result("{}")]),
+        ("numbers", vec![result(r#"{"supportedVersions":1}"#)]),
     ];
     let peers =
         odd.map(|(name, steps)| (name, Peer::new(legacy(&["t"]).on("server/discover", steps))));
@@ -98,6 +100,7 @@ fn an_old_http_server_is_found_whatever_it_makes_of_discovery() {
         ("missing", answer(404, "Not Found")),
         ("method", vec![error(-32601, "Method not found")]),
         ("unprocessable", answer(422, "Unexpected message")),
+        ("agrees", vec![result("{}")]),
     ];
     let peers = odd.map(|(name, steps)| {
         (
