@@ -50,7 +50,8 @@ fn an_answer_of_another_issuer_is_thrown_away_with_its_code() {
     let house = house(&fake);
     let daemon = house.serve();
     let wrong = answer(&daemon, "web", 1).with("iss", "https://evil.example");
-    fails(&daemon, &wrong, "names another authorization server");
+    let page = fails(&daemon, &wrong, "names another authorization server");
+    assert!(page.words().contains(&fake.issuer()), "{}", page.words());
     daemon.warns("web", "names another authorization server");
     let trouble = house.status("web")["trouble"].to_string();
     assert!(

@@ -3,8 +3,6 @@
 //! at every step. What is needed comes by `tests/oauth/install`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
-// Tests of faults will use what is not used yet.
-#![allow(dead_code)]
 
 mod age;
 mod bound;

@@ -23,6 +23,12 @@ fn is_quiet(page: &Page) {
     let loaded = page.requests.iter().filter(|asked| of_page(&asked.url));
     let loaded: Vec<_> = loaded.collect();
     assert_eq!(loaded.len(), 1, "{loaded:?}");
+    let told = page
+        .requests
+        .iter()
+        .filter_map(|asked| asked.referer.as_deref());
+    let told: Vec<_> = told.filter(|referer| of_page(referer)).collect();
+    assert!(told.is_empty(), "{told:?}");
     let complaints = page.complaints.iter().filter(|one| of_page(&one.url));
     // That a page is one of a failure is no complaint about it.
     let complaints: Vec<_> = complaints

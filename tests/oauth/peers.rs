@@ -4,7 +4,6 @@
 use std::{
     io::{BufRead as _, BufReader},
     process::{Child, Command, Stdio},
-    time::Instant,
 };
 
 use serde_json::{Value, json};
@@ -14,7 +13,6 @@ use crate::{
     fetch::{fetch, get},
     install,
     secrets::Secrets,
-    support::PATIENCE,
 };
 
 /// What the peers are to be like.
@@ -91,8 +89,6 @@ pub(crate) struct Peers {
 /// A request to the authorization server.
 #[derive(Debug, Clone, serde::Deserialize)]
 pub(crate) struct Request {
-    /// The path.
-    pub(crate) path: String,
     /// What it is by the name that `oidc-provider` has for it, as `token`.
     #[serde(default)]
     pub(crate) route: String,
@@ -164,22 +160,6 @@ impl Peers {
     pub(crate) fn events(&self) -> Vec<Value> {
         let events = get(&self.control.join("/events").expect("a path")).json();
         events.as_array().expect("a list").clone()
-    }
-
-    /// Waits until `look` finds what it looks for in all that happened.
-    #[track_caller]
-    pub(crate) fn wait<T>(&self, what: &str, look: impl Fn(&[Value]) -> Option<T>) -> T {
-        let end = Instant::now() + PATIENCE;
-        let mut events = Vec::new();
-        loop {
-            let more = format!("/events?from={}", events.len());
-            let more = get(&self.control.join(&more).expect("a path")).json();
-            events.extend(more.as_array().expect("a list").iter().cloned());
-            if let Some(found) = look(&events) {
-                return found;
-            }
-            assert!(Instant::now() < end, "the peers did not see: {what}");
-        }
     }
 
     /// The requests to the authorization server so far.

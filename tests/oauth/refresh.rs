@@ -1,7 +1,7 @@
 //! An access token is over: what it takes to get the next one, once for all who
 //! need it, and what is said when that fails.
 
-use std::{fs, thread};
+use std::{fs, thread, time::Duration};
 
 use serde_json::json;
 
@@ -251,4 +251,18 @@ fn a_backend_that_takes_no_fresh_token_has_a_person_asked_after_a_few() {
     daemon.consent("web", 2);
     daemon.says("web", "up: ", 2);
     daemon.echoes("web");
+}
+
+#[test]
+fn tokens_that_live_for_a_second_cost_refreshes_and_no_consent() {
+    let fake = Fake::start();
+    fake.lifetime(Duration::from_secs(1));
+    let house = House::of(&fake, &fake.endpoint(), json!({}));
+    let daemon = house.serve();
+    daemon.log_in("web");
+    eventually("three refreshes", || {
+        daemon.echoes("web");
+        (refreshed(&fake) >= 3).then_some(())
+    });
+    assert_eq!(daemon.logins_asked("web"), 1);
 }

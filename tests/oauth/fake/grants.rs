@@ -147,13 +147,6 @@ impl Grants {
         self.access.retain(|_, token| token.family != family);
     }
 
-    /// Takes every grant back.
-    pub(super) fn revoke(&mut self) {
-        self.ended
-            .extend(self.refresh.values().map(|token| token.family));
-        self.access.clear();
-    }
-
     /// Lets every access token be over.
     pub(super) fn expire(&mut self) {
         self.access.clear();

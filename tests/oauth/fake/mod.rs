@@ -28,8 +28,7 @@ pub(crate) const SERVER: &str = "/.well-known/oauth-authorization-server";
 
 /// Both servers. Dropped, they are ended.
 pub(crate) struct Fake {
-    /// The authorization server; its origin is its issuer.
-    pub(crate) authority: Server,
+    authority: Server,
     resource: Server,
     house: Arc<House>,
     /// Every secret that was given out or shown.
@@ -76,6 +75,11 @@ impl Fake {
             house,
             secrets,
         }
+    }
+
+    /// The issuer of the authorization server.
+    pub(crate) fn issuer(&self) -> String {
+        self.authority.origin()
     }
 
     /// The endpoint of the MCP server.
@@ -179,11 +183,6 @@ impl Fake {
     /// Lets every access token be over, as if its time had come.
     pub(crate) fn expire(&self) {
         self.house.grants().expire();
-    }
-
-    /// Takes every grant back.
-    pub(crate) fn revoke(&self) {
-        self.house.grants().revoke();
     }
 }
 

@@ -3,15 +3,14 @@
 // where they listen is printed as one line of JSON: `issuer`, `resources` in the
 // order of `PEERS.resources`, and `control`. They end with their stdin.
 //
-// Under `control`: `GET /events?from=N` answers with the events from number N on
-// as soon as there is one, `GET /events` with all so far; `POST /revoke` takes
-// back every grant; `POST /refuse` lets no access token be taken that was given
+// Under `control`: `GET /events` answers with all that happened so far; `POST
+// /revoke` takes back every grant; `POST /refuse` lets no access token be taken that was given
 // out by now, as if all had expired.
 import { createServer } from "node:http";
 
 import { authorization, issued } from "./authorization.mjs";
 import { protectedServer } from "./protected.mjs";
-import { all, since } from "./record.mjs";
+import { all } from "./record.mjs";
 
 const peers = JSON.parse(process.env.PEERS);
 const refused = new Set();
@@ -30,15 +29,12 @@ const orders = {
     for (const jti of issued) refused.add(jti);
     return {};
   },
-  async "/events"(query) {
-    const from = query.get("from");
-    return from === null ? all() : since(Number(from));
-  },
+  "/events": all,
 };
 
 const control = createServer(async (request, response) => {
-  const { pathname, searchParams } = new URL(request.url, "http://localhost");
-  const answer = JSON.stringify(await orders[pathname](searchParams));
+  const { pathname } = new URL(request.url, "http://localhost");
+  const answer = JSON.stringify(await orders[pathname]());
   response.writeHead(200, { "Content-Type": "application/json" });
   response.end(answer);
 });
