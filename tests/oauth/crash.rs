@@ -42,7 +42,7 @@ fn kill_at(
 ) {
     let gate = Gate::default();
     let given = Arc::new(Mutex::new(None));
-    let (held, gives) = (gate.clone(), Arc::clone(&given));
+    let (held, access) = (gate.clone(), Arc::clone(&given));
     fake.on("/token", move |_, usual| {
         if at == At::Asked {
             held.pass();
@@ -51,7 +51,7 @@ fn kill_at(
         let answer = usual();
         if let Body::Text(text) = &answer.body {
             let answer: Value = serde_json::from_str(text).unwrap();
-            *gives.lock().unwrap() = answer["access_token"].as_str().map(str::to_owned);
+            *access.lock().unwrap() = answer["access_token"].as_str().map(str::to_owned);
         }
         if at != At::Used {
             held.pass();

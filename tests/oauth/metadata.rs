@@ -90,7 +90,8 @@ fn leads_nowhere(spoil: impl Fn(&Fake), texts: &[&str]) {
 
 /// The same where only a member of the authorization server's metadata is wrong.
 #[track_caller]
-fn member_leads_nowhere(name: &'static str, value: Value, texts: &[&str]) {
+fn member_leads_nowhere(name: &'static str, value: impl Into<Value>, texts: &[&str]) {
+    let value = value.into();
     let change = |fake: &Fake| {
         let value = value.clone();
         fake.change(SERVER, move |metadata| metadata[name] = value.clone());
@@ -159,7 +160,6 @@ fn an_authorization_endpoint_that_is_no_web_page_is_not_opened() {
         "file:///etc/passwd",
         "data:text/html,<script>alert(1)</script>",
     ] {
-        let endpoint = endpoint.into();
         member_leads_nowhere(
             "authorization_endpoint",
             endpoint,
@@ -175,11 +175,11 @@ fn endpoints_must_be_https_but_on_this_machine() {
         "registration_endpoint",
         "authorization_endpoint",
     ] {
-        member_leads_nowhere(name, "http://10.1.2.3/x".into(), &[name, "https"]);
+        member_leads_nowhere(name, "http://10.1.2.3/x", &[name, "https"]);
     }
     member_leads_nowhere(
         "token_endpoint",
-        "https://169.254.169.254/token".into(),
+        "https://169.254.169.254/token",
         &["token_endpoint", "is not asked"],
     );
 }
@@ -198,8 +198,8 @@ fn metadata_of_another_resource_is_not_used() {
         leads_nowhere(
             |fake| {
                 fake.change(RESOURCE, move |metadata| {
-                    metadata["resource"] = resource.into()
-                })
+                    metadata["resource"] = resource.into();
+                });
             },
             &["is for the resource", "auth.resource"],
         );
@@ -211,7 +211,7 @@ fn a_server_that_calls_itself_by_another_name_is_used_only_if_that_is_allowed() 
     let name = "https://elsewhere.example";
     member_leads_nowhere(
         "issuer",
-        name.into(),
+        name,
         &[
             "calls itself https://elsewhere.example",
             "auth.allow_issuer_mismatch",
