@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::{Backend, Down, Observer, State, unit::Span};
+use super::{Backend, Connection, Down, Observer, State, unit::Span};
 use crate::config::Start;
 
 impl Backend {
@@ -44,5 +44,13 @@ impl Backend {
         info!(backend = self.name(), "a call needs it, it is started");
         self.set(State::Starting, observer);
         true
+    }
+
+    /// Waits until nobody has used the connection for as long as is configured.
+    pub(super) async fn unused(&self, connection: &Connection) {
+        match self.settings.idle_stop.filter(|_| self.client.is_none()) {
+            Some(time) => connection.usage.idle(time).await,
+            None => std::future::pending().await,
+        }
     }
 }

@@ -266,14 +266,6 @@ impl Backend {
         observer.session_began(self);
     }
 
-    /// Waits until nobody has used the connection for as long as is configured.
-    async fn unused(&self, connection: &Connection) {
-        match self.settings.idle_stop.filter(|_| self.client.is_none()) {
-            Some(time) => connection.usage.idle(time).await,
-            None => std::future::pending().await,
-        }
-    }
-
     /// Stays with a connection until it is lost or `stop`.
     async fn attend(
         &self,

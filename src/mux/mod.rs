@@ -1,7 +1,7 @@
 //! Many backends as one server: what clients are shown, and who answers them.
 
 use std::{
-    fmt::{self, Write},
+    fmt,
     sync::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
@@ -275,43 +275,6 @@ impl Mux {
     /// Says whenever a backend's state or inventory may be another one.
     pub(crate) fn activity(&self) -> watch::Receiver<()> {
         self.activity.subscribe()
-    }
-
-    /// How it is, in one line: `3/4 backends up, 41 tools; github: …`.
-    pub fn summary(&self) -> String {
-        let mut up = 0;
-        let mut idle = 0;
-        let mut tools = 0;
-        let mut trouble = String::new();
-        for backend in &self.backends {
-            match backend.state() {
-                State::Up(_) => {
-                    up += 1;
-                    tools += backend.inventory().tools.len();
-                }
-                State::Idle(_) => idle += 1,
-                State::Starting => {
-                    let _ = write!(trouble, "; {} is starting", backend.name());
-                }
-                State::AwaitingLogin(_) => {
-                    let name = backend.name();
-                    let _ = write!(trouble, "; {name} needs login: mcpmux auth login {name}");
-                }
-                State::Stopped(_) => {
-                    let _ = write!(trouble, "; {} is stopped", backend.name());
-                }
-                State::Down(down) => {
-                    let _ = write!(trouble, "; {}: {}", backend.name(), down.reason);
-                }
-            }
-        }
-        let idle = if idle > 0 {
-            format!(" ({idle} idle)")
-        } else {
-            String::new()
-        };
-        let all = self.backends.len();
-        format!("{up}/{all} backends up{idle}, {tools} tools{trouble}")
     }
 
     /// Waits until every backend of which nothing is known has come up or failed
