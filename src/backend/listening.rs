@@ -20,7 +20,7 @@ use tokio::{
 };
 use tracing::debug;
 
-use super::{BackendError, Connection, Unasked, supervisor::AbortOnDrop};
+use super::{BackendError, Connection, Unasked, hearing::AbortOnDrop};
 use crate::protocol::{
     Id, Kind, Message, RawObject, header as mcp, meta, method,
     raw::{decode_str, elements},

@@ -22,6 +22,7 @@ mod ear;
 mod error;
 mod exchange;
 mod handshake;
+mod hearing;
 mod http;
 mod introduction;
 mod inventory;

@@ -5,17 +5,16 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
-    task::JoinHandle,
     time::{Instant, sleep, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{
-    Backend, Connection, Down, Inventory, Link, Lists, State, Unasked, Way, http, inventory,
-    listening, login, order::Order, pause,
+    Backend, Connection, Down, Inventory, Lists, State, Unasked, Way, inventory, login,
+    order::Order, pause,
 };
-use crate::{config::ConnectRetry, protocol::Era};
+use crate::config::ConnectRetry;
 
 /// A connection that held this long was a good one: the pauses begin anew.
 const PROVEN: Duration = Duration::from_secs(10);
@@ -140,6 +139,7 @@ impl Backend {
             }
             let reason: Arc<str> = match attempt {
                 Ok(Ok((connection, inventory, unasked))) => {
+                    let _hearing = connection.listen().await;
                     self.came_up(&connection, inventory, observer);
                     let up = Instant::now();
                     let end = tokio::select! {
@@ -274,7 +274,6 @@ impl Backend {
         stop: &CancellationToken,
         observer: &impl Observer,
     ) -> End {
-        let _ears = connection.listen();
         loop {
             let message = tokio::select! {
                 () = stop.cancelled() => return End::Stopped,
@@ -361,31 +360,6 @@ enum End {
     Lost(Arc<str>),
     /// Nobody used it.
     Idle,
-}
-
-impl Connection {
-    /// Listens for changes where they are not said unasked, until aborted.
-    fn listen(self: &Arc<Self>) -> Option<AbortOnDrop> {
-        let task = match (&self.link, self.era()) {
-            (_, Era::Modern) if !self.offers.tells_changes() && !self.offers.subscribe() => {
-                return None;
-            }
-            (_, Era::Modern) => tokio::spawn(listening::keep(Arc::clone(self))),
-            // A legacy server may ask on this stream, whatever it offers.
-            (Link::Http(link), Era::Legacy) => tokio::spawn(http::listen(Arc::clone(link))),
-            (Link::Command(_) | Link::Sse(_), Era::Legacy) => return None,
-        };
-        Some(AbortOnDrop(task))
-    }
-}
-
-/// A task that ends when it is no longer wanted.
-pub(super) struct AbortOnDrop(pub(super) JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 async fn wait_until(next: Option<Instant>) {

@@ -1,7 +1,7 @@
 //! Changes that a backend tells on a stream of its own.
 
 use super::house;
-use crate::support::{Client, Peer, Setup, Step, at, legacy, modern};
+use crate::support::{Client, Event, Peer, Setup, Step, at, legacy, modern};
 
 #[test]
 fn changes_that_a_legacy_backend_tells_on_its_get_stream_reach_clients() {
@@ -47,4 +47,26 @@ fn changes_that_a_modern_backend_tells_on_its_subscription_reach_clients() {
     let message = old_news.event().expect("a notification");
     assert!(!message.contains("subscriptionId"), "{message}");
     old.await_names(&["web__t", "web__u"]);
+}
+
+#[test]
+fn no_call_reaches_a_legacy_backend_before_its_get_stream_stands() {
+    let opening = [Step::Wait(100), Step::Sse(Vec::new()), Step::Relay];
+    let peer = Peer::http(legacy(&["t"]).sessions(&["s"]).on("GET", opening));
+    let mux = Setup::one("web", &peer).serve();
+    // It waits while the backend starts.
+    Client::modern(&mux).call("web__t", None).result();
+    let events = peer.events();
+    let relays = |event: &Event| matches!(event, Event::Relaying(key) if key == "GET");
+    let calls = |event: &Event| matches!(event, Event::Request(request) if request.body.contains("tools/call"));
+    let relaying = events.iter().position(relays).expect("a stream");
+    let called = events.iter().position(calls).expect("a call");
+    assert!(relaying < called, "a question in between would be lost");
+}
+
+#[test]
+fn a_legacy_backend_whose_get_stream_never_begins_is_up_without_it() {
+    let peer = Peer::http(legacy(&["t"]).on("GET", [Step::Await("never".to_owned())]));
+    let mux = Setup::one("web", &peer).serve();
+    Client::modern(&mux).call("web__t", None).result();
 }

@@ -81,6 +81,8 @@ pub(crate) struct HttpLink {
     sessions: AtomicU64,
     renewed: Notify,
     pub(super) stopped: CancellationToken,
+    /// The legacy stream was asked for, and has begun or will not.
+    pub(super) heard: CancellationToken,
     lost: CancellationToken,
     reason: ArcSwap<String>,
 }
@@ -112,6 +114,7 @@ impl HttpLink {
             sessions: AtomicU64::new(0),
             renewed: Notify::new(),
             stopped: CancellationToken::new(),
+            heard: CancellationToken::new(),
             lost: CancellationToken::new(),
             reason: ArcSwap::default(),
         };
@@ -128,6 +131,12 @@ impl HttpLink {
     pub(crate) fn set_revision(&self, revision: Option<Revision>) {
         let session = revision.and(self.mode.load().session.clone());
         self.set_mode(revision, session);
+    }
+
+    /// Waits until the legacy stream has begun for the first time, or it is known
+    /// that it does not.
+    pub(crate) async fn hears(&self) {
+        self.heard.cancelled().await;
     }
 
     /// How many sessions there were after the first.

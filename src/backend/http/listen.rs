@@ -130,7 +130,9 @@ async fn get(
     broken: &mut bool,
 ) -> Result<End, BackendError> {
     let mode = link.mode.load_full();
-    let response = link.get(last_id.as_deref()).await?;
+    let response = link.get(last_id.as_deref()).await;
+    link.heard.cancel();
+    let response = response?;
     match response.status() {
         StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST if mode.session.is_some() => {
             *last_id = None;
