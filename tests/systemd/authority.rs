@@ -11,6 +11,9 @@ use std::{
 
 use serde_json::{Value, json};
 
+/// The token that it gives, in small letters.
+pub(crate) const TOKEN: &str = "token-of-no-importance-1f6b";
+
 /// A server that asks for a token, and the authorization server that gives one.
 pub(crate) struct Server {
     pub(crate) at: String,
@@ -53,7 +56,7 @@ fn serve(at: &str, stream: TcpStream) {
             break;
         }
         let lower = line.to_ascii_lowercase();
-        has_token |= lower.starts_with("authorization: bearer t\r");
+        has_token |= lower.trim_end() == format!("authorization: bearer {TOKEN}");
         if let Some(value) = lower.strip_prefix("content-length:") {
             length = value.trim().parse().unwrap();
         }
@@ -87,7 +90,7 @@ fn serve(at: &str, stream: TcpStream) {
         }
         "/token" => (
             "200 OK",
-            json!({ "access_token": "t", "token_type": "Bearer", "expires_in": 3600 }),
+            json!({ "access_token": TOKEN, "token_type": "Bearer", "expires_in": 3600 }),
         ),
         "/mcp" if has_token => ("503 Service Unavailable", json!({})),
         "/mcp" => ("401 Unauthorized", json!({})),

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     Test,
-    authority::{Server, get, parameters},
+    authority::{Server, TOKEN, get, parameters},
     client::Client,
     installation::Setup,
     session::{Session, eventually},
@@ -80,6 +80,8 @@ fn in_the_journal(session: &Session) {
 fn by_the_control_socket(session: &Session) {
     let server = Server::start();
     let setup = Setup::new(session, &server.backend("linear"));
+    let level = "[Service]\nEnvironment=MCPMUX_LOG=trace\n";
+    setup.drop_in(SERVICE, "level", level);
     setup.listen();
     assert_eq!(session.property(SERVICE, "ActiveState"), "inactive");
     let mut login = session
@@ -117,7 +119,8 @@ fn by_the_control_socket(session: &Session) {
         "not the service's own address: {back}"
     );
     let (host, path) = back["http://".len()..].split_once('/').unwrap();
-    let target = format!("/{path}?code=c&state={}", parameters["state"]);
+    let code = "code-of-no-importance-7a52";
+    let target = format!("/{path}?code={code}&state={}", parameters["state"]);
     let shown = get(host, &target);
     assert!(shown.starts_with("HTTP/1.1 200 "), "{shown}");
     assert!(shown.contains("linear is logged in"), "{shown}");
@@ -136,6 +139,21 @@ fn by_the_control_socket(session: &Session) {
     assert_eq!(status["backends"][0]["login"], "logged_in", "{status}");
     session.systemctl(&["stop", "mcpmux.socket", SERVICE]);
     assert!(!socket.exists());
+
+    // Whatever field it is in, and whoever wrote it.
+    let entries = session.journal(&[]);
+    let says = |text: &str| {
+        let spelled = entries.iter().map(Value::to_string);
+        spelled.filter(|entry| entry.contains(text)).count()
+    };
+    assert_ne!(
+        says("login: asking for a person's consent"),
+        0,
+        "that is trace"
+    );
+    for secret in [TOKEN, code] {
+        assert_eq!(says(secret), 0, "{secret} is in the journal");
+    }
 }
 
 fn the_browser(session: &Session) {
