@@ -61,7 +61,7 @@ bench: ## measure mcpmux under load, beside nginx where it is installed
 install: $(BINARY) ## install the binary, units, completions and an example
 	install -D -m 755 $(BINARY) $(bin)/mcpmux
 	install -d $(units)
-	for unit in mcpmux.socket mcpmux.service; do \
+	for unit in mcpmux.socket mcpmux.service mcpmux.slice; do \
 	    sed 's|%h/\.local|$(UNIT_PREFIX)|' systemd/$$unit > $(units)/$$unit && \
 	    chmod 644 $(units)/$$unit || exit; \
 	done
@@ -80,7 +80,7 @@ endif
 
 uninstall: ## remove what install installed, but for the configuration
 	@test -n "$(DESTDIR)" || systemctl --user disable --now mcpmux.socket mcpmux.service 2>/dev/null || true
-	rm -f $(bin)/mcpmux $(units)/mcpmux.socket $(units)/mcpmux.service $(bash) $(zsh) $(fish)
+	rm -f $(bin)/mcpmux $(units)/mcpmux.socket $(units)/mcpmux.service $(units)/mcpmux.slice $(bash) $(zsh) $(fish)
 	rm -rf $(doc)
 	@test -n "$(DESTDIR)" || systemctl --user daemon-reload 2>/dev/null || true
 

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use mcpmux::config::{
-    Auth, Config, Environment, EraSetting, ListenTransport, Namespace, StoreKind, TokenStore,
-    Transport, VaultKey,
+    Auth, Config, Directive, Environment, EraSetting, ListenTransport, Namespace, ProcessSetting,
+    Sandbox, SandboxLevel, StoreKind, TokenStore, Transport, VaultKey,
 };
 
 fn environment() -> Environment {
@@ -378,7 +378,7 @@ backends:
     assert_eq!(
         config.warnings,
         [
-            "`backends[].limits` is not yet in effect",
+            "`backends[].limits.concurrency` is not yet in effect",
             "`backends[].tools` is not yet in effect",
         ]
     );
@@ -398,4 +398,57 @@ fn a_bare_variable_is_warned_about() {
             "`backends[0].auth.token` is taken as it stands, \"$\" and all; a variable is written ${…}"
         ]
     );
+}
+
+#[test]
+fn a_sandbox_is_a_level_or_directives_and_limits_are_numbers() {
+    let config = parse(
+        "
+process: unit
+backends:
+  - name: a
+    transport: command
+    command: [a]
+    sandbox: strict
+    limits: { memory: 1MiB, tasks: 7, cpu: 12.5% }
+  - { name: b, transport: command, command: [b], sandbox: { PrivateTmp: yes, ReadWritePaths: [/a] } }
+  - { name: c, transport: command, command: [c] }
+",
+    );
+    let command = |index: usize| match &config.backends[index].transport {
+        Ok(Transport::Command(command)) => command.clone(),
+        other => panic!("{other:?}"),
+    };
+    let (a, b, c) = (command(0), command(1), command(2));
+    assert_eq!(a.process, ProcessSetting::Unit);
+    assert_eq!(a.sandbox, Some(Sandbox::at(SandboxLevel::Strict)));
+    let limits = (a.limits.memory, a.limits.tasks, a.limits.cpu);
+    assert_eq!(limits, (Some(1 << 20), Some(7), Some(125_000)));
+    let sandbox = b.sandbox.expect("a sandbox");
+    assert_eq!(sandbox.level, SandboxLevel::Basic);
+    assert_eq!(sandbox.directives["PrivateTmp"], Directive::Flag(true));
+    let paths = Directive::List(vec!["/a".to_owned()]);
+    assert_eq!(sandbox.directives["ReadWritePaths"], paths);
+    assert_eq!(sandbox.directives.len(), 2);
+    assert_eq!(c.sandbox, None);
+    assert!(c.limits.is_empty());
+}
+
+#[test]
+fn a_sandbox_that_is_none_is_refused_by_name() {
+    for (sandbox, words) in [
+        ("strct", "is none of off, basic, strict"),
+        ("{ PrivateTemp: yes }", "PrivateTmp"),
+        ("{ level: high }", "is none of off, basic, strict"),
+        ("{ PrivateTmp: maybe }", "must be true or false"),
+        ("[strict]", "must be"),
+    ] {
+        let text = format!(
+            "backends: [{{ name: a, transport: command, command: [a], sandbox: {sandbox} }}]"
+        );
+        let report = report(&text).concat();
+        assert!(report.contains(words), "{sandbox}: {report}");
+    }
+    let http = "backends: [{ name: a, transport: http, endpoint: 'https://a', sandbox: strict }]";
+    assert!(report(http).concat().contains("has no meaning"));
 }

@@ -55,6 +55,7 @@ fn words() -> impl Strategy<Value = String> {
         "tools:",
         "limits:",
         "tasks:",
+        "sandbox:",
         "headers:",
         "X-A: b",
         "enabled:",

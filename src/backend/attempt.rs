@@ -57,7 +57,8 @@ impl Backend {
             Ear::new(sender, Arc::clone(&self.told)),
             &self.keepers,
             self.client.as_ref(),
-        )?;
+        )
+        .await?;
         let shaken = async {
             let handshake =
                 handshake::shake(&link, self.settings.era, era, self.client.as_deref()).await?;

@@ -7,7 +7,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     BackendError, ClientEnd, Ear, Exchange, Introduction,
-    command::CommandLink,
+    command::{CommandLink, Kept},
     http::{Client, HttpLink, SseLink},
 };
 use crate::{
@@ -75,7 +75,7 @@ pub(crate) enum Link {
 impl Link {
     /// Launches the process, or gets ready to send requests; for one client
     /// alone, if it is `whose`.
-    pub(super) fn open(
+    pub(super) async fn open(
         backend: &Arc<str>,
         way: &Way,
         max_message: usize,
@@ -93,6 +93,7 @@ impl Link {
                 keepers,
                 whose.cloned(),
             )
+            .await
             .map(Self::Command),
             Way::Http(settings, credential, client) => HttpLink::new(
                 backend,
@@ -166,6 +167,14 @@ impl Link {
             Self::Command(link) => link.pipe.ear(),
             Self::Http(link) => &link.unasked,
             Self::Sse(link) => link.ear(),
+        }
+    }
+
+    /// Who keeps its processes, if it has any.
+    pub(crate) fn kept(&self) -> Option<&Kept> {
+        match self {
+            Self::Command(link) => Some(&link.kept),
+            Self::Http(_) | Self::Sse(_) => None,
         }
     }
 

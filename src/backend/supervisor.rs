@@ -255,6 +255,7 @@ impl Backend {
             tools = inventory.tools.len(),
             prompts = inventory.prompts.len(),
             resources = inventory.resources.len(),
+            process = connection.link.kept().map(tracing::field::display),
             "up: {}",
             connection.server.as_deref().unwrap_or("a server without a name")
         );

@@ -10,7 +10,7 @@ use std::{
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
-    backend::command::guard,
+    backend::command::{exec, guard},
     control::Deed,
     systemd::{LogFormat, LogGuard, LogOptions, init_log},
 };
@@ -111,6 +111,9 @@ enum Verb {
     /// End command backends when mcpmux was killed (started by mcpmux itself)
     #[command(hide = true)]
     Guard,
+    /// Become a command backend (started by systemd for mcpmux)
+    #[command(hide = true)]
+    ExecBackend,
 }
 
 impl Verb {
@@ -169,6 +172,10 @@ pub fn run() -> ExitCode {
             // A closed pipe is the reader's choice.
             let _ = std::io::stdout().write_all(&script);
             ExitCode::SUCCESS
+        }
+        Verb::ExecBackend => {
+            eprintln!("mcpmux: {}", exec::run());
+            exec::CANNOT_EXECUTE.into()
         }
         Verb::Guard => {
             guard::run();

@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue};
 use url::Url;
 
 use super::{
-    quantity::{Size, Span},
+    quantity::{Share, Size, Span},
     settings::BackendName,
 };
 
@@ -20,6 +20,7 @@ pub(super) fn check(format: &str, text: &str) -> Result<(), String> {
     match format {
         "span" => text.parse::<Span>().map(drop).map_err(str::to_owned),
         "size" => text.parse::<Size>().map(drop).map_err(str::to_owned),
+        "share" => text.parse::<Share>().map(drop).map_err(str::to_owned),
         "backend-name" => BackendName::new(text).map(drop).map_err(str::to_owned),
         "socket-address" => socket_address(text).map(drop),
         "http-url" => http_url(text).map(drop),
@@ -40,6 +41,7 @@ pub(super) fn is_public(format: &str) -> bool {
         format,
         "span"
             | "size"
+            | "share"
             | "backend-name"
             | "socket-address"
             | "header-name"

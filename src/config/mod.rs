@@ -7,6 +7,7 @@
 
 mod auth;
 mod compose;
+mod confinement;
 mod document;
 mod environment;
 mod error;
@@ -25,6 +26,7 @@ mod validate;
 
 use std::{path::Path, sync::OnceLock};
 
+pub use confinement::{CommandLimits, Directive, ProcessSetting, Sandbox, SandboxLevel};
 pub use environment::Environment;
 pub use error::{ConfigError, Problem};
 pub use quantity::duration;

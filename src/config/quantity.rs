@@ -15,6 +15,11 @@ pub(super) struct Span(pub(super) Duration);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Size(pub(super) usize);
 
+/// A share of one processor's time, as `50%`; `200%` is two processors. In
+/// microseconds of a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Share(pub(super) u64);
+
 /// The longest duration taken; every clock can add it.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
@@ -120,6 +125,21 @@ impl FromStr for Size {
     }
 }
 
+impl FromStr for Share {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const NOT: &str = "is not a share of a processor, such as 50% or 200%";
+        let number = text.strip_suffix('%').ok_or(NOT)?.trim_end();
+        match scaled(number, 10_000).map(u64::try_from) {
+            // What the kernel takes as the least of a period of 100 ms.
+            Some(Ok(share @ 10_000..=1_000_000_000)) => Ok(Self(share)),
+            Some(_) => Err("is not between 1% and 100000%"),
+            None => Err(NOT),
+        }
+    }
+}
+
 /// The longest start of `text` whose characters all satisfy `is`.
 fn leading(text: &str, is: impl Fn(char) -> bool) -> &str {
     let end = text.find(|c| !is(c)).unwrap_or(text.len());
@@ -155,6 +175,16 @@ impl fmt::Display for Span {
             }
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, rest) = (self.0 / 10_000, self.0 % 10_000);
+        match rest {
+            0 => write!(f, "{whole}%"),
+            _ => write!(f, "{whole}.{rest:04}%"),
+        }
     }
 }
 
@@ -202,12 +232,13 @@ macro_rules! as_string {
 
 as_string!(Span, "span");
 as_string!(Size, "size");
+as_string!(Share, "share");
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{Size, Span};
+    use super::{Share, Size, Span};
 
     #[test]
     fn durations_are_read_as_people_write_them() {
@@ -269,6 +300,18 @@ mod tests {
             "4MiBs",
         ] {
             assert!(text.parse::<Size>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn shares_of_a_processor_are_read_as_people_write_them() {
+        for (text, micros) in [("50%", 500_000), ("200%", 2_000_000), ("12.5%", 125_000)] {
+            assert_eq!(text.parse(), Ok(Share(micros)), "{text}");
+            let written = Share(micros).to_string();
+            assert_eq!(written.parse(), Ok(Share(micros)), "{written}");
+        }
+        for text in ["", "%", "50", "0%", "0.5%", "-1%", "half", "1000000%"] {
+            assert!(text.parse::<Share>().is_err(), "{text}");
         }
     }
 

@@ -21,7 +21,7 @@ fn rows(table: &mut String, path: &str, schema: &Json, not_yet: bool) {
         let Some(property) = properties.and_then(|properties| properties.get(name)) else {
             continue;
         };
-        let property = without_null(property);
+        let (outer, property, mapping) = alternatives(property);
         let path = if path.is_empty() {
             name.to_owned()
         } else {
@@ -33,10 +33,16 @@ fn rows(table: &mut String, path: &str, schema: &Json, not_yet: bool) {
         let _ = writeln!(
             table,
             "| `{path}` | {} | {} | {} |",
-            kind(property),
+            kind(property)
+                + if mapping.is_some() {
+                    ", or mapping"
+                } else {
+                    ""
+                },
             default(property, required),
-            meaning(property, not_yet),
+            meaning(outer, property, not_yet),
         );
+        let property = mapping.unwrap_or(property);
         if has_type(&property["items"], "object") {
             rows(table, &format!("{path}[]"), &property["items"], not_yet);
         } else {
@@ -45,13 +51,22 @@ fn rows(table: &mut String, path: &str, schema: &Json, not_yet: bool) {
     }
 }
 
-/// The schema of a value that may also be left out.
-fn without_null(schema: &Json) -> &Json {
+/// The schema that says what a value is for, that of a single value, and that of
+/// the mapping that may stand in its place.
+fn alternatives(schema: &Json) -> (&Json, &Json, Option<&Json>) {
     let variants = schema["anyOf"].as_array().into_iter().flatten();
-    variants
-        .into_iter()
-        .find(|variant| variant["type"] != "null")
-        .unwrap_or(schema)
+    let mut variants = variants.filter(|variant| variant["type"] != "null");
+    let Some(first) = variants.next() else {
+        return (schema, schema, None);
+    };
+    let (inner, value, mapping) = alternatives(first);
+    let outer = if schema["description"].is_string() {
+        schema
+    } else {
+        inner
+    };
+    let mapping = mapping.or_else(|| variants.find(|variant| has_type(variant, "object")));
+    (outer, value, mapping)
 }
 
 fn kind(schema: &Json) -> String {
@@ -64,6 +79,7 @@ fn kind(schema: &Json) -> String {
     let kind = match schema["format"].as_str() {
         Some("span") => "duration",
         Some("size") => "size",
+        Some("share") => "percentage",
         Some("socket-address") => "address",
         Some("http-url") => "URL",
         Some("file" | "directory" | "url-path") => "path",
@@ -92,8 +108,8 @@ fn default(schema: &Json, required: bool) -> String {
     }
 }
 
-fn meaning(schema: &Json, not_yet: bool) -> String {
-    let mut meaning = sentence(&schema["description"]);
+fn meaning(outer: &Json, schema: &Json, not_yet: bool) -> String {
+    let mut meaning = sentence(&outer["description"]);
     for (value, variant) in variants(schema) {
         let not_yet = if variant["x-not-yet"] == true {
             " (not yet in effect)"

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use super::{
+    CommandLimits, ProcessSetting, Sandbox,
     auth::credentials,
     document::{self, BackendTransport, Document, DropIn, Era},
     environment::Environment,
@@ -126,6 +127,13 @@ impl<'a> Resolver<'a> {
         if token_store.key_file.is_some() && token_store.key != VaultKey::File {
             self.warnings
                 .push("`token_store.key_file` has no effect without `key: file`".to_owned());
+        }
+        // It stands in the main document and holds for every file's backends.
+        let process = ProcessSetting::from(self.document.process);
+        for backend in &mut self.backends {
+            if let Ok(Transport::Command(command)) = &mut backend.transport {
+                command.process = process;
+            }
         }
         let mut warnings = Vec::with_capacity(self.warnings.len());
         for warning in self.warnings {
@@ -337,6 +345,13 @@ fn transport(backend: document::Backend) -> Result<Transport, String> {
             env: backend.env,
             inherit_env: backend.inherit_env,
             cwd: backend.cwd.map(PathBuf::from),
+            process: ProcessSetting::default(),
+            limits: CommandLimits {
+                memory: backend.limits.memory.map(|size| size.0 as u64),
+                tasks: backend.limits.tasks.map(u64::from),
+                cpu: backend.limits.cpu.map(|share| share.0),
+            },
+            sandbox: backend.sandbox.map(Sandbox::of),
         })),
         BackendTransport::Http => http(backend).map(Transport::Http),
         BackendTransport::Sse => http(backend).map(Transport::Sse),

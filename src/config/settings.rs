@@ -11,6 +11,7 @@ use url::Url;
 pub use self::oauth::{
     Dpop, Given, Grant, IdentityPlace, IdentityProvider, OAuthSettings, Resource,
 };
+use super::{CommandLimits, ProcessSetting, Sandbox};
 use crate::Secret;
 
 /// A validated configuration.
@@ -284,6 +285,12 @@ pub struct CommandSettings {
     pub inherit_env: bool,
     /// Its working directory; mcpmux's own if not set.
     pub cwd: Option<PathBuf>,
+    /// Who keeps its processes.
+    pub process: ProcessSetting,
+    /// What it may use at most.
+    pub limits: CommandLimits,
+    /// How it is confined, if that was said.
+    pub sandbox: Option<Sandbox>,
 }
 
 /// A backend reached over HTTP.

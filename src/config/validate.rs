@@ -66,9 +66,12 @@ impl<'a> Walk<'a> {
             self.outcome.places.insert(path.to_owned(), node.at);
         }
         if let Some(variants) = schema["anyOf"].as_array() {
-            // How schemars writes `Option<T>`: T or null.
-            let schema = variants.iter().find(|variant| variant["type"] != "null")?;
-            return self.node(node, schema, path);
+            // How schemars writes `Option<T>`: T or null; or a mapping or a word.
+            let mut others = variants.iter().filter(|variant| variant["type"] != "null");
+            let first = others.clone().next()?;
+            let is_map = matches!(node.value, Yaml::Map(_));
+            let schema = others.find(|variant| has_type(variant, "object") == is_map);
+            return self.node(node, schema.unwrap_or(first), path);
         }
         let takes_tilde = schema["format"] == "directory"
             && matches!(&node.value, Yaml::Scalar { text, .. } if text == "~");

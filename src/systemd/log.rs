@@ -5,6 +5,7 @@
 use std::{
     env,
     io::{self, IsTerminal},
+    sync::OnceLock,
 };
 
 use rustix::fs::fstat;
@@ -73,6 +74,14 @@ pub enum LogError {
 /// lost: logging never holds up the work.
 const WAITING_LINES: usize = 8192;
 
+/// Whether the log goes natively to the journal.
+static ON_JOURNAL: OnceLock<bool> = OnceLock::new();
+
+/// Whether this process's log lines go to the journal, with their fields.
+pub fn on_journal() -> bool {
+    ON_JOURNAL.get().copied().unwrap_or(false)
+}
+
 /// Keeps the log going; dropped last, it writes out what still waits.
 #[derive(Debug)]
 #[must_use = "the log ends when this is dropped"]
@@ -88,6 +97,7 @@ pub fn init(options: &LogOptions) -> Result<LogGuard, LogError> {
         LogFormat::Auto if stderr_is_the_journal() => Journal::connect().ok(),
         _ => None,
     };
+    let _ = ON_JOURNAL.set(journal.is_some());
     let (output, writer) = match (journal, options.format) {
         (Some(journal), _) => (journal.boxed(), None),
         (None, format) => {

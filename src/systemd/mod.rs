@@ -1,5 +1,6 @@
 //! What systemd gives to a service and hears from it: sockets, readiness and
-//! status, the watchdog, the journal, and what it keeps between two starts. All of it also works without systemd:
+//! status, the watchdog, the journal, what it keeps between two starts, and units
+//! that it starts for mcpmux. All of it also works without systemd:
 //! then nothing is handed over, nothing is told, and log lines go to stderr.
 
 pub(crate) mod fd_store;
@@ -8,13 +9,15 @@ mod message;
 mod notify;
 mod refusal;
 mod sockets;
+mod units;
 
 pub use fd_store::Left;
-pub use log::{LogError, LogFormat, LogGuard, LogOptions, init as init_log};
+pub use log::{LogError, LogFormat, LogGuard, LogOptions, init as init_log, on_journal};
 pub use message::login_needed;
 pub use notify::{Notifier, watchdog_interval};
 pub use refusal::refuse;
 pub use sockets::{Handed, Listener, SocketError, Taken, take as take_descriptors};
+pub use units::{Service, Unit, UnitError, Units};
 
 /// Environment variables that the service manager addresses to this process
 /// alone. A child that saw them could speak in its name (`NOTIFY_SOCKET`), take

@@ -12,13 +12,29 @@ use super::{BackendError, Ear, Introduction};
 use crate::config::CommandSettings;
 use process::Process;
 
+mod child;
 pub mod descriptors;
+pub mod exec;
 mod group;
 pub mod guard;
+mod keeper;
+mod launch;
 mod pipe;
 mod process;
+mod service;
+mod stderr;
 
+pub(crate) use keeper::Kept;
 pub(super) use pipe::Pipe;
+
+/// How long a server may take to end by itself once its stdin is closed.
+const AFTER_STDIN: Duration = Duration::from_millis(1500);
+
+/// How long it may take after SIGTERM.
+const AFTER_TERM: Duration = Duration::from_secs(3);
+
+/// How long the kernel may take after SIGKILL.
+const AFTER_KILL: Duration = Duration::from_secs(2);
 
 /// How long the end of a process and the end of its output may lie apart.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -28,6 +44,8 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 pub(crate) struct CommandLink {
     /// Where its messages come and go.
     pub(super) pipe: Arc<Pipe>,
+    /// Who keeps its processes.
+    pub(super) kept: Kept,
     stop: CancellationToken,
     keeper: Mutex<Option<JoinHandle<()>>>,
 }
@@ -36,7 +54,7 @@ impl CommandLink {
     /// Launches the command, for one client if it is `whose`. `unasked` gets what
     /// the server says unasked;
     /// among `keepers` is the task that ends the process.
-    pub(super) fn launch(
+    pub(super) async fn launch(
         backend: Arc<str>,
         settings: &CommandSettings,
         max_message: usize,
@@ -44,12 +62,23 @@ impl CommandLink {
         keepers: &TaskTracker,
         whose: Option<Arc<Introduction>>,
     ) -> Result<Self, BackendError> {
-        let (process, stdin, stdout) = Process::launch(Arc::clone(&backend), settings)?;
-        let pipe = Pipe::open(backend, stdin, stdout, max_message, unasked, whose);
+        let instance = whose.as_ref().map(|client| client.number);
+        let (process, ends) =
+            Process::launch(Arc::clone(&backend), settings, instance, keepers).await?;
+        let kept = process.kept();
+        let pipe = Pipe::open(
+            backend,
+            ends.stdin,
+            ends.stdout,
+            max_message,
+            unasked,
+            whose,
+        );
         let stop = CancellationToken::new();
         let keeper = keepers.spawn(keep(process, Arc::clone(&pipe), stop.clone()));
         Ok(Self {
             pipe,
+            kept,
             stop,
             keeper: Mutex::new(Some(keeper)),
         })
@@ -70,12 +99,13 @@ impl CommandLink {
         });
         Self {
             pipe,
+            kept: Kept::Group,
             stop: CancellationToken::new(),
             keeper: Mutex::default(),
         }
     }
 
-    /// Ends the process and waits until it and its group are gone.
+    /// Ends the process and waits until it and all that it has started are gone.
     pub(super) async fn end(&self) {
         self.stop.cancel();
         let keeper = self
@@ -96,7 +126,7 @@ impl Drop for CommandLink {
     }
 }
 
-/// Watches over the process until it ends or is told to, then ends its group.
+/// Watches over the process until it ends or is told to, then ends all of it.
 async fn keep(mut process: Process, pipe: Arc<Pipe>, stop: CancellationToken) {
     let reason = tokio::select! {
         biased;

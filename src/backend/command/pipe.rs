@@ -14,7 +14,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::{LAST_WORDS, process::printable};
+use super::{LAST_WORDS, stderr::printable};
 use crate::{
     backend::{
         BackendError, ClientEnd, Ear, Exchange, Introduction, Size, Unasked, calls::Calls,

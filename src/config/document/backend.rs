@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{Auth, Variant, add_variants, in_order};
+use super::{Auth, Sandbox, Variant, add_variants, in_order};
 use crate::{
     Secret,
-    config::quantity::{Size, Span},
+    config::quantity::{Share, Size, Span},
 };
 
 /// One MCP server behind this endpoint.
@@ -76,9 +76,12 @@ pub(in crate::config) struct Backend {
     /// Which of its tools are offered, and how.
     #[schemars(extend("x-not-yet" = true))]
     tools: Tools,
-    /// What it may use at most.
-    #[schemars(extend("x-not-yet" = true))]
-    limits: Limits,
+    /// What it may use at most. `memory`, `tasks` and `cpu` are systemd's to
+    /// hold a command to, and need controllers that it has been given.
+    pub(in crate::config) limits: Limits,
+    /// `transport: command`: how systemd confines it; `basic` if not set. One
+    /// that is set here is not started where there is no systemd to do it.
+    pub(in crate::config) sandbox: Option<Sandbox>,
 }
 
 /// How a backend is reached.
@@ -154,16 +157,16 @@ struct Tools {
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(transform = in_order::<Self>)]
-struct Limits {
+pub(in crate::config) struct Limits {
     /// Memory of a command and its children.
-    memory: Option<Size>,
+    pub(in crate::config) memory: Option<Size>,
     /// Processes and threads of a command.
     #[schemars(range(min = 1))]
-    tasks: Option<u32>,
-    /// Processor time of a command, such as `50%` of one processor.
-    cpu: Option<String>,
+    pub(in crate::config) tasks: Option<u32>,
+    /// Processor time of a command: `50%` is half of one processor, `200%` two.
+    pub(in crate::config) cpu: Option<Share>,
     /// Calls at the same time.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1), extend("x-not-yet" = true))]
     concurrency: Option<u32>,
 }
 
@@ -197,6 +200,7 @@ impl Default for Backend {
             max_message: Size::mebibytes(16),
             tools: Tools::default(),
             limits: Limits::default(),
+            sandbox: None,
         }
     }
 }
@@ -226,7 +230,14 @@ fn transports(schema: &mut schemars::Schema) {
         Variant {
             value: "command",
             requires: &["command"],
-            owns: &["command", "env", "inherit_env", "cwd", "idle_stop"],
+            owns: &[
+                "command",
+                "env",
+                "inherit_env",
+                "cwd",
+                "idle_stop",
+                "sandbox",
+            ],
         },
         Variant {
             value: "http",

@@ -10,6 +10,7 @@
 mod auth;
 mod backend;
 mod order;
+mod sandbox;
 mod token_store;
 
 use schemars::{JsonSchema, generate::SchemaSettings, transform::RecursiveTransform};
@@ -21,6 +22,7 @@ use super::quantity::{Size, Span};
 
 pub(super) use auth::{Auth, AuthType, Dpop, Grant};
 pub(super) use backend::{Backend, BackendTransport, Era, Namespace, Session, Start};
+pub(super) use sandbox::{Sandbox, SandboxLevel};
 pub(super) use token_store::{StoreKind, TokenStore, VaultKey};
 
 /// The configuration of mcpmux.
@@ -34,6 +36,8 @@ pub(super) struct Document {
     pub(super) connect_retry: ConnectRetry,
     /// Where `OAuth` tokens are kept.
     pub(super) token_store: TokenStore,
+    /// Who keeps the processes of command backends together and ends them.
+    pub(super) process: ProcessKind,
     /// The MCP servers behind this endpoint.
     pub(super) backends: Vec<Backend>,
 }
@@ -86,6 +90,22 @@ pub(super) enum ListenTransport {
     Http,
     /// The process's own stdin and stdout, for a client that launches it.
     Stdio,
+}
+
+/// Who keeps the processes of command backends.
+#[derive(Clone, Copy, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ProcessKind {
+    /// systemd where mcpmux itself is a service of its, and for backends with
+    /// `sandbox` or `limits` wherever it can be reached; else mcpmux. Which one
+    /// is logged.
+    #[default]
+    Auto,
+    /// systemd: each is a unit `mcpmux-backend-NAME.service`. Where it cannot
+    /// be reached, they are unavailable.
+    Unit,
+    /// mcpmux: each is a process group.
+    Group,
 }
 
 /// How a backend that cannot be reached is tried again.
