@@ -13,8 +13,12 @@ use std::{process::Command, time::Duration};
 
 pub(crate) const TESTS: &[Test] = &[
     (
-        "a_backends_stderr_is_in_the_journal_with_its_name",
+        "a_backends_stderr_is_in_the_journal_of_its_unit",
         a_backends_stderr,
+    ),
+    (
+        "stderr_of_a_process_group_is_in_the_journal_with_its_name",
+        stderr_of_a_group,
     ),
     (
         "what_mcpmux_says_of_a_backend_carries_its_name",
@@ -33,6 +37,20 @@ pub(crate) const TESTS: &[Test] = &[
 fn a_backends_stderr(session: &Session) {
     let marker = marker(session, "stderr");
     let setup = Setup::new(session, &demo("demo", &format!("echo {marker} >&2;")));
+    setup.listen();
+    Client::shipped().assert_echo("demo");
+    let entry = await_entry(session, &[&format!("--grep={marker}")]);
+    assert_eq!(entry["SYSLOG_IDENTIFIER"], "demo");
+    assert_eq!(entry["_SYSTEMD_USER_UNIT"], "mcpmux-backend-demo.service");
+    // Straight from it, not by way of mcpmux.
+    assert_eq!(entry["_TRANSPORT"], "stdout");
+}
+
+fn stderr_of_a_group(session: &Session) {
+    let marker = marker(session, "group");
+    let setup = Setup::new(session, "");
+    let backend = demo("demo", &format!("echo {marker} >&2;"));
+    setup.configure(&format!("process: group\nbackends:\n{backend}"));
     setup.listen();
     Client::shipped().assert_echo("demo");
     let entry = await_entry(
@@ -72,8 +90,8 @@ fn the_user_reads_the_log(session: &Session) {
     await_entry(session, &[&format!("--grep={marker}")]);
     // journald keeps no journal for root alone, where `--user` would look.
     let by_unit: &[&str] = match session.uid {
-        0 => &["_SYSTEMD_USER_UNIT=mcpmux.service", "_UID=0"],
-        _ => &["--user", "--unit=mcpmux.service"],
+        0 => &["_SYSTEMD_USER_UNIT=mcpmux-backend-demo.service", "_UID=0"],
+        _ => &["--user", "--unit=mcpmux-backend-demo"],
     };
     let output = session
         .command("journalctl")

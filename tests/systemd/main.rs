@@ -25,6 +25,7 @@ mod restart;
 mod session;
 mod shutdown;
 mod surroundings;
+mod units;
 mod vault;
 
 use std::{
@@ -50,6 +51,7 @@ fn tests() -> Vec<Test> {
         restart::TESTS,
         shutdown::TESTS,
         surroundings::TESTS,
+        units::TESTS,
         vault::TESTS,
     ]
     .concat()

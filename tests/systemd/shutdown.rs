@@ -31,6 +31,13 @@ fn obstinate() -> String {
         )
 }
 
+/// With processes that mcpmux itself has to end; as units see `units.rs`.
+fn setup(session: &Session) -> Setup<'_> {
+    let setup = Setup::new(session, "");
+    setup.configure(&format!("process: group\nbackends:\n{}", obstinate()));
+    setup
+}
+
 /// Starts the service, and waits for mcpmux, its two backends and the grandchild.
 fn all_running(session: &Session) -> Vec<u32> {
     session.systemctl(&["start", "mcpmux.service"]);
@@ -45,7 +52,7 @@ fn all_running(session: &Session) -> Vec<u32> {
 }
 
 fn a_stop_leaves_no_process(session: &Session) {
-    let _setup = Setup::new(session, &obstinate());
+    let _setup = setup(session);
     let processes = all_running(session);
     let started = Instant::now();
     session.systemctl(&["stop", "mcpmux.service"]);
@@ -62,7 +69,7 @@ fn a_stop_leaves_no_process(session: &Session) {
 }
 
 fn a_kill_leaves_no_child(session: &Session) {
-    let _setup = Setup::new(session, &obstinate());
+    let _setup = setup(session);
     let processes = all_running(session);
     let before = session.main_pid();
     session.systemctl(&[

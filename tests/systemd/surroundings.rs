@@ -39,7 +39,7 @@ pub(crate) const TESTS: &[Test] = &[
 
 fn the_installed_units_verify(session: &Session) {
     let setup = Setup::new(session, "");
-    let units = ["mcpmux.socket", "mcpmux.service"]
+    let units = ["mcpmux.socket", "mcpmux.service", "mcpmux.slice"]
         .map(|unit| setup.path(&format!(".config/systemd/user/{unit}")));
     let output = session
         .command("systemd-analyze")
@@ -111,8 +111,13 @@ fn backends_see_nothing(session: &Session) {
             "{name} in {env}"
         );
     }
-    // stdin, stdout, stderr, and what ls opened: no listening socket among them.
+    // stdin, stdout, stderr, which is the journal's socket, and what ls opened: no
+    // listening socket among them.
     let fds = fs::read_to_string(setup.path("scratch/fds")).unwrap();
+    let fds: String = fds
+        .lines()
+        .filter(|line| !line.contains(" 2 -> "))
+        .collect();
     assert!(!fds.contains("socket:"), "{fds}");
 }
 
@@ -149,11 +154,21 @@ fn a_credential_reaches_its_backend(session: &Session) {
 
 fn the_sandbox_lets_mcpmux_work(session: &Session) {
     let before = "touch \"$HOME/forbidden\" && exit 1; touch \"$HOME/.cache/allowed\" || exit 1;";
-    let setup = Setup::new(session, &demo("demo", before));
+    let setup = Setup::new(session, "");
+    setup.configure(&format!(
+        "process: group\nbackends:\n{}",
+        demo("demo", before)
+    ));
     setup.write(".cache/there", "");
     setup.drop_in("mcpmux.service", "sandbox", &shipped("sandbox.conf"));
     setup.listen();
     Client::shipped().assert_echo("demo");
+    // And it reaches systemd from within.
+    setup.configure(&format!("backends:\n{}", demo("demo", "")));
+    session.systemctl(&["restart", "mcpmux.service"]);
+    Client::shipped().assert_echo("demo");
+    let unit = session.property("mcpmux-backend-demo.service", "ActiveState");
+    assert_eq!(unit, "active");
 }
 
 fn folders_are_the_users_alone(session: &Session) {
