@@ -156,7 +156,9 @@ fn a_stream_that_ends_in_a_call_ends_the_call_and_is_opened_anew() {
     let address = peer.address();
     peer.close();
     let (_, message) = Answer::read(lost.reply()).error();
-    assert!(message.contains("the connection ended"), "{message}");
+    // The server may go before it has taken the call, or after.
+    let ended = ["the connection ended", "connection closed before"];
+    assert!(ended.iter().any(|text| message.contains(text)), "{message}");
     peer.listen(&address);
     let answer = eventually("a call that works", || {
         let answer = client.call("old__t", None);
