@@ -68,6 +68,11 @@ fn in_the_journal(session: &Session) {
     assert_eq!(entry["_TRANSPORT"], "journal");
     assert_eq!(entry["SYSLOG_IDENTIFIER"], "mcpmux");
     assert_eq!(entry["PRIORITY"], "4");
+    let status = format!("{name} needs login: mcpmux auth login {name}");
+    let said = eventually(Duration::from_secs(10), || {
+        session.property(SERVICE, "StatusText").contains(&status)
+    });
+    assert!(said, "{}", session.property(SERVICE, "StatusText"));
     // No other message has the id.
     let all = session.journal(&["MESSAGE_ID=a90c68c5c04a050dc1b67798d55d5c4a"]);
     let named = |entry: &Value| {
