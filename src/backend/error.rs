@@ -1,6 +1,10 @@
 //! What can go wrong with a backend, in words that its operator can act on.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use serde_json::json;
 
@@ -105,8 +109,12 @@ impl BackendError {
     }
 }
 
-/// What begins the id of a visit that mcpmux itself asks for.
-const VISIT: &str = "mcpmux-login-";
+/// What begins the id of a visit that mcpmux itself asks for; no backend knows it
+/// beforehand.
+fn visit_mark() -> &'static str {
+    static MARK: OnceLock<String> = OnceLock::new();
+    MARK.get_or_init(|| format!("mcpmux-login-{:016x}-", fastrand::u64(..)))
+}
 
 /// A page is to be visited, so that a person logs `backend` in
 /// (`URLElicitationRequiredError`, 2025-11-25).
@@ -117,7 +125,7 @@ fn login_needed(backend: &str, needed: &LoginNeeded) -> RpcError {
     };
     let visit = json!({
         "mode": "url",
-        "elicitationId": format!("{VISIT}{backend}-{:016x}", fastrand::u64(..)),
+        "elicitationId": format!("{}{backend}-{:016x}", visit_mark(), fastrand::u64(..)),
         "url": url,
         "message": format!("{backend} needs a login. It is done once; mcpmux keeps it."),
     });
@@ -127,6 +135,6 @@ fn login_needed(backend: &str, needed: &LoginNeeded) -> RpcError {
 /// The backend whose login the visit `id` is for; `None` if it is a backend's
 /// own.
 pub(crate) fn logs_in(id: &str) -> Option<&str> {
-    let (backend, _) = id.strip_prefix(VISIT)?.rsplit_once('-')?;
+    let (backend, _) = id.strip_prefix(visit_mark())?.rsplit_once('-')?;
     Some(backend)
 }

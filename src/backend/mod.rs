@@ -158,6 +158,12 @@ impl Connection {
         self.usage.enter()
     }
 
+    /// It is not ended for want of use any more: a task runs there, of whose end
+    /// nobody need hear.
+    pub(crate) fn keep(&self) {
+        self.usage.keep();
+    }
+
     /// The era that the backend speaks.
     pub(crate) fn era(&self) -> Era {
         self.revision.era()

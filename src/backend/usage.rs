@@ -5,7 +5,7 @@ use std::{
     collections::HashSet,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -23,6 +23,8 @@ const CLOSED: usize = 1 << (usize::BITS - 1);
 pub(crate) struct Usage {
     /// How many use it now.
     users: AtomicUsize,
+    /// It is in use for good.
+    kept: AtomicBool,
     /// What somebody is subscribed to.
     uris: Mutex<HashSet<Box<str>>>,
     /// When the last one left.
@@ -35,6 +37,7 @@ impl Default for Usage {
     fn default() -> Self {
         Self {
             users: AtomicUsize::new(0),
+            kept: AtomicBool::new(false),
             uris: Mutex::default(),
             left: Mutex::new(Instant::now()),
             leaving: Notify::new(),
@@ -70,6 +73,13 @@ impl Usage {
         let mut uris = self.uris.lock().unwrap_or_else(PoisonError::into_inner);
         if uris.remove(uri) {
             self.unpin();
+        }
+    }
+
+    /// It is in use from now on.
+    pub(super) fn keep(&self) {
+        if !self.kept.swap(true, Ordering::AcqRel) {
+            self.pin();
         }
     }
 
@@ -150,6 +160,15 @@ mod tests {
         assert!(!is_idle(&usage, TIME * 10).await);
         usage.unsubscribed("a");
         assert!(is_idle(&usage, TIME * 2).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_kept_is_never_idle() {
+        let usage = Arc::<Usage>::default();
+        usage.keep();
+        usage.keep();
+        drop(usage.enter());
+        assert!(!is_idle(&usage, TIME * 10).await);
     }
 
     #[tokio::test(start_paused = true)]

@@ -187,10 +187,11 @@ impl Relay {
         }
         if let Some(target) = self.targets.front() {
             let client = self.caller.introduction.as_ref();
-            if let Some(id) = self.tasks.note(&response, &target.backend, client)
-                && let Some(client) = client
-            {
-                self.addressees.note(&id, client);
+            if let Some(id) = self.tasks.note(&response, &target.backend, client) {
+                self.leg.connection.keep();
+                if let Some(client) = client {
+                    self.addressees.note(&id, client);
+                }
             }
         }
         self.finish(response);

@@ -1,3 +1,5 @@
+//! Tests of a session's stream: what is kept, lost and told again.
+
 use std::time::Duration;
 
 use proptest::prelude::*;
