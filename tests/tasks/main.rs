@@ -204,3 +204,21 @@ fn a_task_that_fails_is_an_error_of_its_call() {
     let (code, why) = Client::legacy(&mux).call("a__t", None).error();
     assert_eq!((code, why.as_str()), (-5, "Broke a"));
 }
+
+#[test]
+fn a_server_that_runs_a_task_is_not_ended_for_want_of_calls() {
+    let peer = Peer::new(old("a1"));
+    let mux = Setup::default()
+        .backend("a", &peer, "idle_stop: 100ms")
+        .serve();
+    Client::wait_for(&mux, "a__t");
+    let client = Client::legacy(&mux);
+    client
+        .request("tools/call", r#""name":"a__t","task":{"ttl":60000}"#)
+        .result();
+    // As many times as it would take to end it.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let before = peer.starts();
+    assert_eq!(client.request("tasks/result", &id("a1")).result(), DONE);
+    assert_eq!(peer.starts(), before, "the process that runs the task");
+}
