@@ -164,6 +164,11 @@ impl Connection {
         self.usage.keep();
     }
 
+    /// Whether a task was begun there that would end with the process.
+    pub(crate) fn is_kept(&self) -> bool {
+        matches!(self.link, Link::Command(_)) && self.usage.is_kept()
+    }
+
     /// The era that the backend speaks.
     pub(crate) fn era(&self) -> Era {
         self.revision.era()

@@ -83,6 +83,11 @@ impl Usage {
         }
     }
 
+    /// Whether it is in use for good.
+    pub(super) fn is_kept(&self) -> bool {
+        self.kept.load(Ordering::Acquire)
+    }
+
     /// One more uses it; false if it is about to be ended.
     fn pin(&self) -> bool {
         let more = |users| (users & CLOSED == 0).then_some(users + 1);

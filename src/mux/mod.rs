@@ -207,9 +207,16 @@ impl Mux {
         self.clients_noted.notified().await;
     }
 
-    /// Whether any call is under way, or waits for its client.
+    /// Whether any call is under way or waits for its client, or a task may run in
+    /// a process that would end with mcpmux.
     pub fn is_busy(&self) -> bool {
-        self.places.available_permits() < MAX_CALLS || !self.parking.is_empty()
+        let runs_a_task = |backend: &Arc<Backend>| {
+            let connection = backend.connected();
+            connection.is_some_and(|connection| connection.is_kept())
+        };
+        self.places.available_permits() < MAX_CALLS
+            || !self.parking.is_empty()
+            || self.backends.iter().any(runs_a_task)
     }
 
     /// Tries every backend that is down again, now.
