@@ -70,7 +70,8 @@ fn it_does_not_end_while_a_stream_is_open(session: &Session) {
 
 fn connections_that_come_while_it_ends(session: &Session) {
     let setup = Setup::new(session, "");
-    setup.configure(&configuration("1s", &demo("demo", "")));
+    let configuration = configuration("1s", &demo("demo", ""));
+    setup.configure(&format!("process: group\n{configuration}"));
     setup.listen();
     let mut runs = HashSet::new();
     for call in 0..16_u64 {
