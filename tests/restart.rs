@@ -273,6 +273,7 @@ fn lists_are_there_before_the_backend_is_and_its_era_is_not_asked_again() {
     let mut stream = client.listen();
     assert_eq!(client.names(), ["b__t"]);
     assert_eq!(peer.messages("initialize").len(), 1, "it has not begun");
+    eventually("its second process", || (peer.starts() == 2).then_some(()));
     peer.open("go");
     // A call waits for it.
     client.call("b__t", None).result();

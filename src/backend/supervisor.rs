@@ -248,6 +248,13 @@ impl Backend {
         inventory: Inventory,
         observer: &impl Observer,
     ) {
+        self.tally.started();
+        let inventory = Arc::new(inventory);
+        self.inventory.store(Arc::clone(&inventory));
+        // Whoever sees it up, or reads so, finds the catalog that belongs to it.
+        observer.offer_changed(Lists::default());
+        self.set(State::Up(Arc::clone(connection)), observer);
+        observer.session_began(self);
         info!(
             backend = self.name(),
             era = %connection.era(),
@@ -259,12 +266,6 @@ impl Backend {
             "up: {}",
             connection.server.as_deref().unwrap_or("a server without a name")
         );
-        self.tally.started();
-        self.inventory.store(Arc::new(inventory));
-        // Whoever sees it up finds the catalog that belongs to it.
-        observer.offer_changed(Lists::default());
-        self.set(State::Up(Arc::clone(connection)), observer);
-        observer.session_began(self);
     }
 
     /// Stays with a connection until it is lost or `stop`.
