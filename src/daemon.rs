@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
+    access::Access,
     backend::command::descriptors,
     config::{Config, Environment, ListenTransport},
     control::{self, Served},
@@ -159,6 +160,7 @@ impl House<'_> {
         let serving = listener::serve(
             Arc::clone(&mux),
             Arc::clone(&self.logins),
+            Arc::<Access>::default(),
             listen,
             sockets,
             keeping,

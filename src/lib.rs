@@ -9,6 +9,7 @@ pub mod protocol;
 mod secret;
 mod web;
 
+pub mod access;
 pub mod credential;
 mod store;
 pub mod systemd;

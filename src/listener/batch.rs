@@ -11,11 +11,14 @@ use super::{
     legacy,
     render::{empty, json},
 };
-use crate::protocol::{
-    Kind, Message, Revision, RpcError,
-    error::{INVALID_REQUEST, PARSE_ERROR},
-    method,
-    raw::elements,
+use crate::{
+    access::Principal,
+    protocol::{
+        Kind, Message, Revision, RpcError,
+        error::{INVALID_REQUEST, PARSE_ERROR},
+        method,
+        raw::elements,
+    },
 };
 
 /// The most messages taken in one batch.
@@ -24,6 +27,7 @@ const MAX: usize = 100;
 /// Answers a batch with the responses in the order of their requests.
 pub(super) async fn answer(
     endpoint: &Endpoint,
+    who: &Principal,
     headers: &HeaderMap,
     body: &Bytes,
 ) -> Response<Reply> {
@@ -31,7 +35,7 @@ pub(super) async fn answer(
     let Some(items) = std::str::from_utf8(body).ok().and_then(elements) else {
         return bad(PARSE_ERROR, "Parse error: not JSON");
     };
-    let session = match endpoint.session(headers) {
+    let session = match endpoint.session(who, headers) {
         Ok(session) if session.revision == Revision::V2025_03_26 => session,
         _ => {
             return bad(
@@ -62,7 +66,7 @@ pub(super) async fn answer(
                 Kind::Request { .. } => {
                     let place = responses.len();
                     responses.push(None);
-                    let (exchange, _) = legacy::serve(&endpoint.mux, &session, message, false);
+                    let (exchange, _) = legacy::serve(&endpoint.mux, who, &session, message, false);
                     calls.spawn(async move { (place, exchange.response().await) });
                     None
                 }

@@ -284,6 +284,7 @@ mod tests {
 
     fn session() -> Arc<Session> {
         Session::new(
+            "anyone".to_owned(),
             Revision::NEWEST_LEGACY,
             None,
             Abilities::new(None),

@@ -1,7 +1,7 @@
 //! One client connection over HTTP/1.1: served, and let go without losing a
 //! request when mcpmux stops.
 
-use std::{convert::Infallible, future::poll_fn, net::IpAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::poll_fn, sync::Arc, time::Duration};
 
 use http::{HeaderValue, header};
 use hyper::{server::conn::http1, service::service_fn};
@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::endpoint::Endpoint;
-use crate::bell::Bell;
+use crate::{access::Peer, bell::Bell};
 
 /// How long a connection may take to send a request's head, or be idle.
 const IDLE: Duration = Duration::from_secs(75);
@@ -20,21 +20,22 @@ const IDLE: Duration = Duration::from_secs(75);
 /// way when mcpmux stops.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// Serves `stream` until it ends; after `draining`, only what is in flight.
+/// Serves `stream`, whose other end is `peer`, until it ends; after `draining`, only what is in flight.
 pub(super) async fn serve<S>(
     endpoint: Arc<Endpoint>,
     stream: S,
-    local: Option<IpAddr>,
+    peer: Peer,
     draining: CancellationToken,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let leaving = draining.clone();
+    let peer = Arc::new(peer);
     let service = service_fn(move |request| {
         let endpoint = Arc::clone(&endpoint);
-        let leaving = leaving.clone();
+        let (peer, leaving) = (Arc::clone(&peer), leaving.clone());
         async move {
-            let mut response = endpoint.answer(local, request).await;
+            let mut response = endpoint.answer(&peer, request).await;
             if leaving.is_cancelled() {
                 response
                     .headers_mut()

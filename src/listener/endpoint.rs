@@ -1,6 +1,6 @@
 //! The HTTP endpoint: which request is answered by whom.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
@@ -19,9 +19,10 @@ use super::{
     sessions::Sessions,
 };
 use crate::{
+    access::{Access, Peer, Principal},
     config::Listen,
     credential::Logins,
-    mux::Mux,
+    mux::{Caller, Mux},
     protocol::{
         Era, Kind, Message, Revision, RpcError, error::INVALID_REQUEST, header as mcp, method, sse,
     },
@@ -38,6 +39,7 @@ const METHODS: &str = "POST, GET, DELETE";
 pub(super) struct Endpoint {
     pub(super) mux: Arc<Mux>,
     pub(super) sessions: Sessions,
+    pub(super) access: Arc<Access>,
     logins: Arc<Logins>,
     doors: Doors,
     path: String,
@@ -45,10 +47,16 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    pub(super) fn new(mux: Arc<Mux>, logins: Arc<Logins>, listen: &Listen) -> Self {
+    pub(super) fn new(
+        mux: Arc<Mux>,
+        logins: Arc<Logins>,
+        access: Arc<Access>,
+        listen: &Listen,
+    ) -> Self {
         Self {
             mux,
             sessions: Sessions::new(),
+            access,
             logins,
             doors: Doors::new(listen),
             path: listen.path.clone(),
@@ -56,19 +64,18 @@ impl Endpoint {
         }
     }
 
-    /// Answers one request that came in on `local`; `None` on a unix socket.
-    pub(super) async fn answer(
-        &self,
-        local: Option<IpAddr>,
-        request: Request<Incoming>,
-    ) -> Response<Reply> {
+    /// Answers one request of `peer`.
+    pub(super) async fn answer(&self, peer: &Peer, request: Request<Incoming>) -> Response<Reply> {
         if request.uri().path() == HEALTH {
             return match *request.method() {
                 Method::GET | Method::HEAD => plain(StatusCode::OK, "ok\n".to_owned()),
                 _ => not_allowed("GET, HEAD"),
             };
         }
-        let origin = match self.doors.check(local, request.uri(), request.headers()) {
+        let origin = match self
+            .doors
+            .check(peer.local, request.uri(), request.headers())
+        {
             Ok(origin) => origin.cloned(),
             Err(refused) => {
                 warn!("refused a request: {refused}");
@@ -85,10 +92,11 @@ impl Endpoint {
             return callback::answer(&self.logins, &request).await;
         }
         let mut response = if request.uri().path() == self.path {
+            let who = self.access.recognise(peer, request.headers());
             match *request.method() {
-                Method::POST => self.post(request).await,
-                Method::GET => self.get(request.headers()),
-                Method::DELETE => self.delete(request.headers()),
+                Method::POST => self.post(who, request).await,
+                Method::GET => self.get(&who, request.headers()),
+                Method::DELETE => self.delete(&who, request.headers()),
                 Method::OPTIONS if origin.is_some() => empty(StatusCode::NO_CONTENT),
                 _ => not_allowed(METHODS),
             }
@@ -104,7 +112,7 @@ impl Endpoint {
         response
     }
 
-    async fn post(&self, request: Request<Incoming>) -> Response<Reply> {
+    async fn post(&self, who: Principal, request: Request<Incoming>) -> Response<Reply> {
         let (parts, body) = request.into_parts();
         let headers = parts.headers;
         let Some(form) = Form::of(&headers) else {
@@ -140,15 +148,21 @@ impl Endpoint {
             }
         };
         if body.trim_ascii_start().starts_with(b"[") {
-            return batch::answer(self, &headers, &body).await;
+            return batch::answer(self, &who, &headers, &body).await;
         }
         match Message::parse(body) {
-            Ok(message) => self.message(headers, message, form).await,
+            Ok(message) => self.message(who, headers, message, form).await,
             Err(error) => refuse((StatusCode::BAD_REQUEST, error)),
         }
     }
 
-    async fn message(&self, headers: HeaderMap, message: Message, form: Form) -> Response<Reply> {
+    async fn message(
+        &self,
+        who: Principal,
+        headers: HeaderMap,
+        message: Message,
+        form: Form,
+    ) -> Response<Reply> {
         match era_of(&headers, &message) {
             Err(refusal) => refuse_to(&message, refusal),
             Ok(Era::Modern) => match message.kind() {
@@ -166,6 +180,10 @@ impl Endpoint {
                 )),
                 Kind::Request { .. } => match modern::check(&message, Some(headers)) {
                     Ok(caller) => {
+                        let caller = Caller {
+                            principal: who,
+                            ..caller
+                        };
                         Rendering::new(self.mux.request(caller, message), Era::Modern)
                             .respond(form, None)
                             .await
@@ -173,12 +191,17 @@ impl Endpoint {
                     Err(refusal) => refuse_to(&message, refusal),
                 },
             },
-            Ok(Era::Legacy) => legacy::answer(self, &headers, message, form).await,
+            Ok(Era::Legacy) => legacy::answer(self, &who, &headers, message, form).await,
         }
     }
 
-    /// The session that a legacy request belongs to.
-    pub(super) fn session(&self, headers: &HeaderMap) -> Result<Arc<Session>, Refusal> {
+    /// The session that a legacy request of `who` belongs to: its own, and nobody
+    /// else's.
+    pub(super) fn session(
+        &self,
+        who: &Principal,
+        headers: &HeaderMap,
+    ) -> Result<Arc<Session>, Refusal> {
         let refusal = |status, text: &str| (status, RpcError::new(INVALID_REQUEST, text));
         let Some(id) = headers
             .get(&mcp::SESSION_ID)
@@ -189,7 +212,7 @@ impl Endpoint {
                 "Bad Request: Mcp-Session-Id is missing; begin with initialize",
             ));
         };
-        self.sessions.get(id).ok_or_else(|| {
+        self.sessions.get(id, who.name()).ok_or_else(|| {
             refusal(
                 StatusCode::NOT_FOUND,
                 "Session not found; begin anew with initialize",
@@ -198,7 +221,7 @@ impl Endpoint {
     }
 
     /// A legacy session's stream of notifications, or the rest of a call's.
-    fn get(&self, headers: &HeaderMap) -> Response<Reply> {
+    fn get(&self, who: &Principal, headers: &HeaderMap) -> Response<Reply> {
         if !accept::names(headers, sse::MEDIA_TYPE) {
             return refuse((
                 StatusCode::NOT_ACCEPTABLE,
@@ -209,7 +232,7 @@ impl Endpoint {
             // A modern client has no such stream, and a browser no business here.
             return not_allowed(METHODS);
         }
-        let session = match self.session(headers) {
+        let session = match self.session(who, headers) {
             Ok(session) => session,
             Err(refusal) => return refuse(refusal),
         };
@@ -241,14 +264,14 @@ impl Endpoint {
     }
 
     /// A legacy client takes its leave.
-    fn delete(&self, headers: &HeaderMap) -> Response<Reply> {
+    fn delete(&self, who: &Principal, headers: &HeaderMap) -> Response<Reply> {
         let Some(id) = headers
             .get(&mcp::SESSION_ID)
             .and_then(|id| id.to_str().ok())
         else {
             return not_allowed(METHODS);
         };
-        if self.sessions.close(id) {
+        if self.sessions.get(id, who.name()).is_some() && self.sessions.close(id) {
             self.mux.note_clients();
             debug!("a client has ended its session");
             empty(StatusCode::NO_CONTENT)

@@ -18,6 +18,7 @@ use super::{
     session::Session,
 };
 use crate::{
+    access::Principal,
     backend::{BackendError, ClientEnd, Exchange},
     mux::{Caller, Mux},
     protocol::{
@@ -39,20 +40,21 @@ struct Wanted {
 /// Answers one message of a legacy client.
 pub(super) async fn answer(
     endpoint: &Endpoint,
+    who: &Principal,
     headers: &HeaderMap,
     message: Message,
     form: Form,
 ) -> Response<Reply> {
     if message.method() == Some(method::INITIALIZE) && message.id().is_some() {
-        return initialize(endpoint, &message);
+        return initialize(endpoint, who, &message);
     }
-    let session = match endpoint.session(headers) {
+    let session = match endpoint.session(who, headers) {
         Ok(session) => session,
         Err(refusal) => return refuse_to(&message, refusal),
     };
     match message.kind() {
         Kind::Request { .. } => {
-            let (exchange, client) = serve(&endpoint.mux, &session, message, form.streams());
+            let (exchange, client) = serve(&endpoint.mux, who, &session, message, form.streams());
             let opening = resumes(headers).then_some(Opening {
                 session: &session,
                 client,
@@ -85,11 +87,12 @@ fn resumes(headers: &HeaderMap) -> bool {
     revision.is_some_and(|revision| revision >= Revision::V2025_11_25)
 }
 
-/// Serves a request within its session, where it can be cancelled; the client
+/// Serves a request of `who` within its session, where it can be cancelled; the client
 /// can be asked in its course if its answer is a `stream`. Also gives the
 /// client's end of the request.
 pub(super) fn serve(
     mux: &Arc<Mux>,
+    who: &Principal,
     session: &Arc<Session>,
     message: Message,
     stream: bool,
@@ -107,7 +110,7 @@ pub(super) fn serve(
     let client = place.regret.client.clone();
     let mut caller = Caller {
         client: client.clone(),
-        ..session.caller()
+        ..session.caller(who.clone())
     };
     if !stream {
         caller.voice = None;
@@ -155,8 +158,12 @@ pub(super) fn notified(mux: &Mux, session: &Session, message: &Message) {
     }
 }
 
-/// What a client that sends `initialize` gets: a session and the result.
-pub(super) fn open(mux: &Mux, message: &Message) -> Result<(Arc<Session>, Message), RpcError> {
+/// What `who` gets that sends `initialize`: a session and the result.
+pub(super) fn open(
+    mux: &Mux,
+    who: &Principal,
+    message: &Message,
+) -> Result<(Arc<Session>, Message), RpcError> {
     let wanted: Wanted = message
         .payload()
         .ok_or("\"params\" is missing".to_owned())
@@ -172,6 +179,7 @@ pub(super) fn open(mux: &Mux, message: &Message) -> Result<(Arc<Session>, Messag
         .ok_or_else(|| RpcError::new(INTERNAL_ERROR, "no id"))?;
     let abilities = Abilities::new(wanted.capabilities.as_deref().map(RawValue::get));
     let session = Session::new(
+        who.name().to_owned(),
         revision,
         wanted.client_info,
         abilities,
@@ -181,8 +189,8 @@ pub(super) fn open(mux: &Mux, message: &Message) -> Result<(Arc<Session>, Messag
     Ok((session, Message::success(&id, &mux.initialize(revision))))
 }
 
-fn initialize(endpoint: &Endpoint, message: &Message) -> Response<Reply> {
-    let (session, result) = match open(&endpoint.mux, message) {
+fn initialize(endpoint: &Endpoint, who: &Principal, message: &Message) -> Response<Reply> {
+    let (session, result) = match open(&endpoint.mux, who, message) {
         Ok(opened) => opened,
         Err(error) => return refuse_to(message, (StatusCode::OK, error)),
     };

@@ -1,6 +1,6 @@
 //! The clients' side: streamable HTTP over TCP and unix sockets, and stdio.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, UnixListener},
@@ -34,7 +34,12 @@ mod session;
 mod sessions;
 pub mod stdio;
 
-use crate::{config::Listen, credential::Logins, mux::Mux};
+use crate::{
+    access::{Access, Peer},
+    config::Listen,
+    credential::Logins,
+    mux::Mux,
+};
 use endpoint::Endpoint;
 pub use keeping::Keeping;
 pub use presence::Presence;
@@ -57,12 +62,13 @@ pub enum Socket {
 
 /// Serves clients on `sockets` until `stop`, then finishes the calls in flight;
 /// those that take longer than `drain` are dropped. Browsers that come back from a
-/// login are told to `logins`, sessions are kept by `keeping` for the next run,
+/// login are told to `logins`, `access` says who may come in, sessions are kept by `keeping` for the next run,
 /// and `presence` knows of every connection.
 #[allow(clippy::too_many_arguments)]
 pub async fn serve(
     mux: Arc<Mux>,
     logins: Arc<Logins>,
+    access: Arc<Access>,
     listen: &Listen,
     sockets: Vec<Socket>,
     keeping: Option<Keeping>,
@@ -70,7 +76,7 @@ pub async fn serve(
     stop: CancellationToken,
     drain: Duration,
 ) {
-    let endpoint = Arc::new(Endpoint::new(mux, logins, listen));
+    let endpoint = Arc::new(Endpoint::new(mux, logins, access, listen));
     let serving = serve_with(&endpoint, sockets, &presence, stop, drain);
     let Some(keeping) = keeping else {
         return serving.await;
@@ -114,28 +120,25 @@ async fn serve_with(
                 let accepted = tokio::select! {
                     biased;
                     () = stop.cancelled() => return,
-                    accepted = accept(&socket) => accepted,
+                    accepted = accept(&socket, &endpoint.access) => accepted,
                 };
                 presence.came();
                 let (endpoint, draining, aborted) =
                     (Arc::clone(&endpoint), draining.clone(), aborted.clone());
                 match accepted {
-                    Ok(Accepted::Tcp(stream, local)) => connections.spawn(async move {
+                    Ok(Accepted::Tcp(stream, peer)) => connections.spawn(async move {
                         let _place = place;
                         aborted
                             .run_until_cancelled(connection::serve(
-                                endpoint,
-                                stream,
-                                Some(local.ip()),
-                                draining,
+                                endpoint, stream, peer, draining,
                             ))
                             .await;
                     }),
-                    Ok(Accepted::Unix(stream)) => connections.spawn(async move {
+                    Ok(Accepted::Unix(stream, peer)) => connections.spawn(async move {
                         let _place = place;
                         aborted
                             .run_until_cancelled(connection::serve(
-                                endpoint, stream, None, draining,
+                                endpoint, stream, peer, draining,
                             ))
                             .await;
                     }),
@@ -170,19 +173,23 @@ async fn serve_with(
 }
 
 enum Accepted {
-    Tcp(tokio::net::TcpStream, SocketAddr),
-    Unix(tokio::net::UnixStream),
+    Tcp(tokio::net::TcpStream, Peer),
+    Unix(tokio::net::UnixStream, Peer),
 }
 
-async fn accept(socket: &Socket) -> io::Result<Accepted> {
+async fn accept(socket: &Socket, access: &Access) -> io::Result<Accepted> {
     match socket {
         Socket::Tcp(listener) => {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
-            let local = stream.local_addr()?;
-            Ok(Accepted::Tcp(stream, local))
+            let peer = access.tcp(stream.local_addr()?.ip());
+            Ok(Accepted::Tcp(stream, peer))
         }
-        Socket::Unix(listener) => Ok(Accepted::Unix(listener.accept().await?.0)),
+        Socket::Unix(listener) => {
+            let (stream, _) = listener.accept().await?;
+            let peer = access.unix(stream.peer_cred()?.uid());
+            Ok(Accepted::Unix(stream, peer))
+        }
     }
 }
 

@@ -24,6 +24,7 @@ const MAX: usize = 256 * 1024;
 #[derive(Serialize, Deserialize)]
 struct Record {
     id: String,
+    owner: String,
     revision: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     info: Option<Box<RawValue>>,
@@ -54,6 +55,7 @@ pub(super) fn write(sessions: &Sessions, mux: &Mux, limit: usize) -> Vec<u8> {
         };
         let record = Record {
             id,
+            owner: session.owner.clone(),
             revision: session.revision.as_str().to_owned(),
             info: session.introduction.info.clone(),
             abilities,
@@ -96,6 +98,7 @@ pub(super) fn read(records: &[u8], sessions: &Sessions, mux: &Arc<Mux>) -> usize
         };
         let session = Session::begun_before(
             number,
+            record.owner,
             revision,
             record.info,
             Abilities::new(Some(record.abilities.get())),
@@ -134,6 +137,7 @@ mod tests {
         mux::Versions,
     };
 
+    const OWNER: &str = "key:me";
     const MANY: usize = 10_000;
     const INFO: &str = r#"{"name":"a-client","version":"1.2.3","title":"A client \u0041"}"#;
     const ABILITIES: &str = r#"{"roots":{"listChanged":true},"sampling":{ },"x":1.0}"#;
@@ -145,6 +149,7 @@ mod tests {
 
     fn session(mux: &Arc<Mux>) -> Arc<Session> {
         let session = Session::new(
+            OWNER.to_owned(),
             Revision::V2025_06_18,
             Some(RawValue::from_string(INFO.to_owned()).unwrap()),
             Abilities::new(Some(ABILITIES)),
@@ -169,7 +174,7 @@ mod tests {
         // Hundreds of times what it takes; it is what clients wait for.
         assert!(begun.elapsed() < Duration::from_secs(20));
         for (id, ..) in before.all().into_iter().take(10) {
-            let session = after.get(&id).unwrap();
+            let session = after.get(&id, OWNER).unwrap();
             assert_eq!(session.revision, Revision::V2025_06_18);
             assert_eq!(session.level(), Some(Level::Error));
             let client = &session.introduction;
@@ -191,7 +196,7 @@ mod tests {
         let after = Sessions::new();
         let kept = read(&half, &after, &mux);
         assert!((8..=10).contains(&kept), "{kept}");
-        assert!(after.get("0").is_some() && after.get("19").is_none());
+        assert!(after.get("0", OWNER).is_some() && after.get("19", OWNER).is_none());
     }
 
     #[tokio::test]

@@ -18,6 +18,7 @@ use super::{
     regret::{Cancelled, Regret},
 };
 use crate::{
+    access::Principal,
     backend::Introduction,
     mux::{Caller, Held, Sink, Versions, Voice, Watcher},
     protocol::{Abilities, Id, Level, Message, Revision},
@@ -26,6 +27,8 @@ use crate::{
 /// One legacy client, from `initialize` to DELETE or oblivion.
 #[derive(Debug)]
 pub(super) struct Session {
+    /// The name of the principal that opened it.
+    pub(super) owner: String,
     /// The revision agreed upon.
     pub(super) revision: Revision,
     /// What the client said of itself.
@@ -49,15 +52,16 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// A session that begins with the lists `seen`.
+    /// A session of `owner` that begins with the lists `seen`.
     pub(super) fn new(
+        owner: String,
         revision: Revision,
         info: Option<Box<RawValue>>,
         abilities: Abilities,
         seen: Versions,
         watcher: Watcher,
     ) -> Arc<Self> {
-        Self::begin(None, revision, info, abilities, seen, watcher)
+        Self::begin(None, owner, revision, info, abilities, seen, watcher)
     }
 
     /// The same, for one that began in an earlier run, in which nothing that goes
@@ -65,17 +69,27 @@ impl Session {
     /// that run is then not taken for something of this one.
     pub(super) fn begun_before(
         number: u64,
+        owner: String,
         revision: Revision,
         info: Option<Box<RawValue>>,
         abilities: Abilities,
         seen: Versions,
         watcher: Watcher,
     ) -> Arc<Self> {
-        Self::begin(Some(number), revision, info, abilities, seen, watcher)
+        Self::begin(
+            Some(number),
+            owner,
+            revision,
+            info,
+            abilities,
+            seen,
+            watcher,
+        )
     }
 
     fn begin(
         above: Option<u64>,
+        owner: String,
         revision: Revision,
         info: Option<Box<RawValue>>,
         abilities: Abilities,
@@ -85,6 +99,7 @@ impl Session {
         let ended = CancellationToken::new();
         let introduction = Introduction::new(info, abilities, ended.clone());
         let session = Arc::new(Self {
+            owner,
             revision,
             introduction: Arc::new(introduction),
             voice: Arc::new(above.map(Voice::above).unwrap_or_default()),
@@ -123,10 +138,11 @@ impl Session {
         &self.outbox
     }
 
-    /// The client behind it, which can be asked.
-    pub(super) fn caller(self: &Arc<Self>) -> Caller {
+    /// The client behind it, which can be asked and is `principal`.
+    pub(super) fn caller(self: &Arc<Self>, principal: Principal) -> Caller {
         let sink: Weak<Self> = Arc::downgrade(self);
         Caller {
+            principal,
             introduction: Some(Arc::clone(&self.introduction)),
             voice: Some(Arc::clone(&self.voice)),
             level: self.level(),

@@ -107,13 +107,14 @@ impl Sessions {
         all.collect()
     }
 
-    /// The session `id`, if it is open; it counts as used now.
-    pub(super) fn get(&self, id: &str) -> Option<Arc<Session>> {
+    /// The session `id`, if it is open and `owner`'s; it counts as used now.
+    pub(super) fn get(&self, id: &str, owner: &str) -> Option<Arc<Session>> {
         let session = self
             .table
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .get(id)
+            .filter(|session| session.owner == owner)
             .cloned()?;
         let now = self.now();
         if is_forgotten(&session, now) {
@@ -177,9 +178,12 @@ mod tests {
         protocol::{Abilities, Revision},
     };
 
+    const OWNER: &str = "user:1";
+
     fn session() -> Arc<Session> {
         let abilities = Abilities::new(None);
         Session::new(
+            OWNER.to_owned(),
             Revision::NEWEST_LEGACY,
             None,
             abilities,
@@ -192,14 +196,14 @@ mod tests {
     fn the_table_is_bounded_and_the_one_unused_for_longest_makes_room() {
         let sessions = Sessions::new();
         let first = sessions.open(session()).unwrap();
-        let busy = sessions.get(&first).unwrap();
+        let busy = sessions.get(&first, OWNER).unwrap();
         let _stream = busy.take_stream(None);
         for _ in 0..MAX {
             sessions.open(session()).unwrap();
         }
         assert_eq!(sessions.table.read().unwrap().len(), MAX);
         assert!(
-            sessions.get(&first).is_some(),
+            sessions.get(&first, OWNER).is_some(),
             "a session with an open stream is not the one to go"
         );
     }
@@ -210,19 +214,21 @@ mod tests {
         let hour = Duration::from_secs(60 * 60);
         sessions.take_in("old".to_owned(), session(), MAX_IDLE + hour);
         sessions.take_in("young".to_owned(), session(), 23 * hour);
-        assert!(sessions.get("old").is_none());
+        assert!(sessions.get("old", OWNER).is_none());
         let [(_, _, unused)] = &sessions.all()[..] else {
             panic!("one session")
         };
         assert_eq!(*unused, 23 * hour);
-        assert!(sessions.get("young").is_some());
+        assert!(sessions.get("young", OWNER).is_some());
         assert_eq!(sessions.all()[0].2, Duration::ZERO, "it was used");
     }
 
     #[tokio::test]
     async fn a_new_stream_takes_the_place_of_the_old_one() {
         let sessions = Sessions::new();
-        let session = sessions.get(&sessions.open(session()).unwrap()).unwrap();
+        let session = sessions
+            .get(&sessions.open(session()).unwrap(), OWNER)
+            .unwrap();
         let mut first = session.take_stream(None);
         let mut second = session.take_stream(None);
         let tools = Versions {
@@ -235,5 +241,13 @@ mod tests {
         assert!(second.next().await.is_some());
         session.end();
         assert_eq!(second.next().await, None, "it was told twice");
+    }
+
+    #[test]
+    fn a_session_is_its_owners_alone() {
+        let sessions = Sessions::new();
+        let id = sessions.open(session()).unwrap();
+        assert!(sessions.get(&id, "user:2").is_none());
+        assert!(sessions.get(&id, OWNER).is_some());
     }
 }

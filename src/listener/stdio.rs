@@ -21,9 +21,10 @@ use super::{
     session::Session,
 };
 use crate::{
+    access::{DEFAULT_ROLE, Identity, Principal},
     mux::{Caller, Mux},
     protocol::{
-        Era, Id, Kind, Message, RpcError,
+        Era, Id, Kind, Message, Revision, RpcError,
         error::{INVALID_REQUEST, UNAVAILABLE},
         frame::{Line, Lines, one_line},
         method,
@@ -38,6 +39,8 @@ const OUTBOX: usize = 256;
 
 /// What the client's requests share.
 struct Client {
+    /// Who launched mcpmux.
+    parent: Principal,
     mux: Arc<Mux>,
     outbox: mpsc::Sender<Bytes>,
     legacy: Mutex<Option<Arc<Session>>>,
@@ -61,6 +64,7 @@ pub async fn serve(
     let gone = CancellationToken::new();
     let writer = tokio::spawn(write(output, inbox, gone.clone()));
     let client = Arc::new(Client {
+        parent: Principal::new(Identity::Parent, DEFAULT_ROLE),
         mux: Arc::clone(&mux),
         outbox,
         legacy: Mutex::default(),
@@ -159,12 +163,20 @@ impl Client {
             return Ok(None);
         }
         match self.session() {
-            Some(session) if modern::declared(message).is_none() => Ok(Some(session.caller())),
-            None if method == method::PING => {
-                Ok(Some(Caller::of(crate::protocol::Revision::NEWEST_LEGACY)))
+            Some(session) if modern::declared(message).is_none() => {
+                Ok(Some(session.caller(self.parent.clone())))
             }
+            None if method == method::PING => Ok(Some(Caller {
+                principal: self.parent.clone(),
+                ..Caller::of(Revision::NEWEST_LEGACY)
+            })),
             _ => modern::check(message, None)
-                .map(Some)
+                .map(|caller| {
+                    Some(Caller {
+                        principal: self.parent.clone(),
+                        ..caller
+                    })
+                })
                 .map_err(|(_, error)| error),
         }
     }
@@ -176,7 +188,7 @@ impl Client {
     }
 
     async fn initialize(&self, message: &Message) {
-        let answer = match legacy::open(&self.mux, message) {
+        let answer = match legacy::open(&self.mux, &self.parent, message) {
             Ok((session, result)) => {
                 let before = self
                     .legacy

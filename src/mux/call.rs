@@ -22,6 +22,7 @@ impl Mux {
     pub(super) fn relay(self: &Arc<Self>, caller: Caller, request: Message) -> Exchange {
         let mux = Arc::clone(self);
         let visitor = Visitor {
+            principal: caller.principal.clone(),
             era: caller.era(),
             introduction: caller.introduction.clone(),
             request: request.clone(),
@@ -67,7 +68,9 @@ impl Mux {
         let params = params::of(&request).map_err(refused)?;
         let token = params::token(&params).map_err(refused)?;
         if caller.era() == Era::Modern
-            && let Some(mut parked) = self.parking.take(&request, &params)?
+            && let Some(mut parked) =
+                self.parking
+                    .take(caller.principal.name(), &request, &params)?
         {
             parked
                 .go_on(caller, &request, &params, token)

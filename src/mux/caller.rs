@@ -6,6 +6,7 @@ use http::HeaderMap;
 
 use super::{Subscriber, Voice};
 use crate::{
+    access::Principal,
     backend::{ClientEnd, Introduction},
     protocol::{Era, Level, Revision},
 };
@@ -13,6 +14,8 @@ use crate::{
 /// The client behind a request.
 #[derive(Debug, Clone)]
 pub struct Caller {
+    /// Who it is.
+    pub principal: Principal,
     /// The revision it speaks.
     pub revision: Revision,
     /// What a legacy client said of itself when it initialized.
@@ -35,6 +38,7 @@ impl Caller {
     /// A client of `revision` of which nothing else is known.
     pub fn of(revision: Revision) -> Self {
         Self {
+            principal: Principal::default(),
             revision,
             introduction: None,
             voice: None,

@@ -1,5 +1,5 @@
 //! The `requestState` that mcpmux gives a modern client whose call waits for its
-//! answers: sealed, bound to the request and to a time (2026-07-28,
+//! answers: sealed, bound to its owner, to the request and to a time (2026-07-28,
 //! `basic/patterns/mrtr`, Server Requirements).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -29,7 +29,8 @@ pub(super) enum Unsealed {
     /// It is none of mcpmux.
     #[error("requestState was not given out by this server")]
     Foreign,
-    /// It was given out for another request, or changed on the way.
+    /// It was given out for another request or to somebody else, or changed on
+    /// the way.
     #[error("requestState does not belong to this request")]
     Forged,
     /// It was given out before the last restart.
@@ -51,20 +52,31 @@ impl Sealer {
         })
     }
 
-    /// A handle of number `number` for `request`, good for `life`.
-    pub(super) fn seal(&self, number: u64, request: &Message, life: Duration) -> String {
+    /// A handle of number `number` for `request` of `owner`, good for `life`.
+    pub(super) fn seal(
+        &self,
+        number: u64,
+        owner: &str,
+        request: &Message,
+        life: Duration,
+    ) -> String {
         let expires = now() + life.as_secs();
         let mut bytes = Vec::with_capacity(BODY + SEAL);
         for part in [self.run, number, expires] {
             bytes.extend_from_slice(&part.to_be_bytes());
         }
-        let seal = hmac::sign(&self.key, &sealed(&bytes, request));
+        let seal = hmac::sign(&self.key, &sealed(&bytes, owner, request));
         bytes.extend_from_slice(seal.as_ref());
         format!("{MARK}{}", URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// The number of `handle`, with which `request` came back.
-    pub(super) fn open(&self, handle: &str, request: &Message) -> Result<u64, Unsealed> {
+    /// The number of `handle`, with which `request` of `owner` came back.
+    pub(super) fn open(
+        &self,
+        handle: &str,
+        owner: &str,
+        request: &Message,
+    ) -> Result<u64, Unsealed> {
         let text = handle.strip_prefix(MARK).ok_or(Unsealed::Foreign)?;
         let bytes = URL_SAFE_NO_PAD
             .decode(text)
@@ -80,7 +92,8 @@ impl Sealer {
         if part(0) != self.run {
             return Err(Unsealed::Restarted);
         }
-        hmac::verify(&self.key, &sealed(body, request), seal).map_err(|_| Unsealed::Forged)?;
+        hmac::verify(&self.key, &sealed(body, owner, request), seal)
+            .map_err(|_| Unsealed::Forged)?;
         if part(2) < now() {
             return Err(Unsealed::Expired);
         }
@@ -93,9 +106,9 @@ pub(super) fn is_handle(state: &str) -> bool {
     state.starts_with(MARK)
 }
 
-/// What the seal covers: the handle's body, and what makes the request the one
+/// What the seal covers: the handle's body, whose it is, and what makes the request the one
 /// it is. How its JSON is written does not matter, nor what a retry adds.
-fn sealed(body: &[u8], request: &Message) -> Vec<u8> {
+fn sealed(body: &[u8], owner: &str, request: &Message) -> Vec<u8> {
     let mut params: Value = request
         .payload()
         .and_then(|params| serde_json::from_str(params).ok())
@@ -106,7 +119,10 @@ fn sealed(body: &[u8], request: &Message) -> Vec<u8> {
         }
     }
     let method = request.method().unwrap_or_default();
-    let request = digest::digest(&digest::SHA256, format!("{method}\n{params}").as_bytes());
+    let request = digest::digest(
+        &digest::SHA256,
+        format!("{owner}\n{method}\n{params}").as_bytes(),
+    );
     [body, request.as_ref()].concat()
 }
 
@@ -122,6 +138,7 @@ mod tests {
     use super::*;
     use crate::protocol::Id;
 
+    const ME: &str = "user:1";
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn call(params: &str) -> Message {
@@ -132,20 +149,25 @@ mod tests {
     fn a_handle_is_good_for_its_own_request_in_its_own_time() {
         let sealer = Sealer::new().unwrap();
         let request = call(r#"{"name":"t","arguments":{"a":1,"b":2}}"#);
-        let handle = sealer.seal(7, &request, MINUTE);
+        let handle = sealer.seal(7, ME, &request, MINUTE);
         let again = call(
             r#"{"requestState":"x","arguments":{"b":2, "a":1},"name":"t","inputResponses":{},"_meta":{}}"#,
         );
-        assert_eq!(sealer.open(&handle, &again), Ok(7));
+        assert_eq!(sealer.open(&handle, ME, &again), Ok(7));
         let other = call(r#"{"name":"t","arguments":{"a":2,"b":2}}"#);
-        assert_eq!(sealer.open(&handle, &other), Err(Unsealed::Forged));
+        assert_eq!(sealer.open(&handle, ME, &other), Err(Unsealed::Forged));
         let at = MARK.len() + 15;
         let digit = if &handle[at..=at] == "A" { "B" } else { "A" };
         let forged = format!("{}{digit}{}", &handle[..at], &handle[at + 1..]);
-        assert_eq!(sealer.open(&forged, &request), Err(Unsealed::Forged));
-        assert_eq!(sealer.open("mcpmux1.abc", &request), Err(Unsealed::Foreign));
-        assert_eq!(sealer.open("else", &request), Err(Unsealed::Foreign));
+        assert_eq!(sealer.open(&forged, ME, &request), Err(Unsealed::Forged));
+        assert_eq!(
+            sealer.open("mcpmux1.abc", ME, &request),
+            Err(Unsealed::Foreign)
+        );
+        assert_eq!(sealer.open("else", ME, &request), Err(Unsealed::Foreign));
+        let theirs = sealer.open(&handle, "user:2", &request);
+        assert_eq!(theirs, Err(Unsealed::Forged));
         let later = Sealer::new().unwrap();
-        assert_eq!(later.open(&handle, &request), Err(Unsealed::Restarted));
+        assert_eq!(later.open(&handle, ME, &request), Err(Unsealed::Restarted));
     }
 }

@@ -86,7 +86,7 @@ impl Parking {
             self.next.fetch_add(1, Ordering::Relaxed)
         };
         relay.rounds += 1;
-        let handle = sealer.seal(number, &relay.request, life);
+        let handle = sealer.seal(number, relay.caller.principal.name(), &relay.request, life);
         let answer = Message::success(&relay.id, &input_required(&relay.unasked, &handle));
         if relay.again {
             // The backend has asked nothing itself.
@@ -113,10 +113,11 @@ impl Parking {
         answer
     }
 
-    /// The call that `request` comes back for; `None` if it is a new one.
+    /// The call that `request` of `owner` comes back for; `None` if it is a new one.
     /// Error: the response that says why it cannot go on.
     pub(super) fn take(
         &self,
+        owner: &str,
         request: &Message,
         params: &RawObject<'_>,
     ) -> Result<Option<Box<Relay>>, Message> {
@@ -125,7 +126,7 @@ impl Parking {
             return Ok(None);
         };
         let opened = match &self.sealer {
-            Some(sealer) => sealer.open(&state, request),
+            Some(sealer) => sealer.open(&state, owner, request),
             None => Err(Unsealed::Foreign),
         };
         let number = opened.map_err(|why| ended(request, why))?;
@@ -146,9 +147,10 @@ impl Parking {
     }
 
     /// The `input_required` that puts `question` to a client, under `key`; with
-    /// the answer its `request`, of id `id`, is made again.
+    /// the answer `owner`'s `request`, of id `id`, is made again.
     pub(super) fn ask_again(
         &self,
+        owner: &str,
         request: &Message,
         id: &Id,
         key: &str,
@@ -160,7 +162,7 @@ impl Parking {
             return Message::failure(Some(id), &RpcError::new(UNAVAILABLE, why));
         };
         let questions = [(key.to_owned(), question.clone())];
-        let handle = sealer.seal(AGAIN, request, life);
+        let handle = sealer.seal(AGAIN, owner, request, life);
         Message::success(id, &input_required(&questions, &handle))
     }
 

@@ -9,6 +9,7 @@ use tokio::{sync::Semaphore, time::timeout};
 
 use super::{Mux, params, parking::came_back};
 use crate::{
+    access::Principal,
     backend::{Backend, Introduction, State, logs_in},
     protocol::{
         Era, Id, Message, RawObject, RpcError,
@@ -33,6 +34,7 @@ const MAX: usize = 1000;
 
 /// Who is to visit a page.
 pub(super) struct Visitor {
+    pub(super) principal: Principal,
     pub(super) era: Era,
     pub(super) introduction: Option<Arc<Introduction>>,
     pub(super) request: Message,
@@ -72,8 +74,9 @@ impl Mux {
             }
             Era::Modern if able && !came_back(&visitor.request) => {
                 let key = format!("{KEY}{}", backend.map_or("", |backend| backend.name()));
+                let owner = visitor.principal.name();
                 self.parking
-                    .ask_again(&visitor.request, &id, &key, &question, LIFE)
+                    .ask_again(owner, &visitor.request, &id, &key, &question, LIFE)
             }
             Era::Legacy | Era::Modern => {
                 Message::failure(Some(&id), &RpcError::new(UNAVAILABLE, said))
