@@ -225,6 +225,8 @@ impl House<'_> {
         control.stop().await;
         self.memory.save(mux).await;
         mux.stop().await;
+        let audit = Arc::clone(mux.audit());
+        let _ = tokio::task::spawn_blocking(move || audit.flush()).await;
         outcome
     }
 }

@@ -10,6 +10,7 @@ mod secret;
 mod web;
 
 pub mod access;
+pub mod audit;
 pub mod credential;
 mod store;
 pub mod systemd;

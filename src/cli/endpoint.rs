@@ -5,8 +5,8 @@ use std::time::Duration;
 use url::Url;
 
 use crate::config::{
-    Auth, BackendName, BackendSettings, Config, ConnectRetry, EraSetting, HttpSettings, Listen,
-    Namespace, SessionSetting, Start, TokenStore, Transport,
+    AuditSettings, Auth, BackendName, BackendSettings, Config, ConnectRetry, EraSetting,
+    HttpSettings, Listen, Namespace, SessionSetting, Start, TokenStore, Transport,
 };
 
 /// The longest message, in bytes.
@@ -70,6 +70,7 @@ fn behind(
         })),
     });
     Config {
+        audit: AuditSettings::default(),
         path: None,
         listen: Listen::default(),
         token_store: TokenStore::default(),

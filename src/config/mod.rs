@@ -31,10 +31,10 @@ pub use environment::Environment;
 pub use error::{ConfigError, Problem};
 pub use quantity::duration;
 pub use settings::{
-    Auth, BackendName, BackendSettings, CommandSettings, Config, ConnectRetry, Dpop, EraSetting,
-    Given, Grant, HttpSettings, IdentityPlace, IdentityProvider, Listen, ListenTransport,
-    Namespace, OAuthSettings, Resource, SessionSetting, Start, StoreKind, TokenStore, Transport,
-    Unresolved, VaultKey,
+    AuditSettings, Auth, BackendName, BackendSettings, CommandSettings, Config, ConnectRetry, Dpop,
+    EraSetting, Given, Grant, HttpSettings, IdentityPlace, IdentityProvider, Listen,
+    ListenTransport, Namespace, OAuthSettings, Resource, SessionSetting, Start, StoreKind,
+    TokenStore, Transport, Unresolved, VaultKey,
 };
 
 impl Config {

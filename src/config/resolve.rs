@@ -13,9 +13,9 @@ use super::{
     error::{ConfigError, Problem},
     format,
     settings::{
-        BackendName, BackendSettings, CommandSettings, Config, ConnectRetry, EraSetting,
-        HttpSettings, Listen, ListenTransport, Namespace, SessionSetting, Start, StoreKind,
-        TokenStore, Transport, Unresolved, VaultKey,
+        AuditSettings, BackendName, BackendSettings, CommandSettings, Config, ConnectRetry,
+        EraSetting, HttpSettings, Listen, ListenTransport, Namespace, SessionSetting, Start,
+        StoreKind, TokenStore, Transport, Unresolved, VaultKey,
     },
     tree,
     validate::{Outcome, Walk},
@@ -105,7 +105,13 @@ impl<'a> Resolver<'a> {
                 .push(Problem::of_file("listen.idle_exit", what));
         }
         let token_store = token_store(self.document.token_store);
+        let audit = AuditSettings {
+            journal: self.document.audit.journal,
+            file: self.document.audit.file.map(PathBuf::from),
+            arguments: self.document.audit.arguments,
+        };
         for (key, path) in [
+            ("audit.file", &audit.file),
             ("token_store.path", &token_store.path),
             ("token_store.key_file", &token_store.key_file),
         ] {
@@ -150,6 +156,7 @@ impl<'a> Resolver<'a> {
                 attempt_timeout: self.document.connect_retry.attempt_timeout.0,
             },
             token_store,
+            audit,
             backends: self.backends,
             warnings,
         })

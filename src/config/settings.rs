@@ -25,10 +25,23 @@ pub struct Config {
     pub connect_retry: ConnectRetry,
     /// Where `OAuth` tokens are kept.
     pub token_store: TokenStore,
+    /// What is recorded of each call.
+    pub audit: AuditSettings,
     /// The backends in the order of the document, disabled ones included.
     pub backends: Vec<BackendSettings>,
     /// Things worth saying once that stop nothing (keys not yet in effect, …).
     pub warnings: Vec<String>,
+}
+
+/// What is recorded of each call.
+#[derive(Debug, Clone, Default)]
+pub struct AuditSettings {
+    /// In the journal, where mcpmux logs to it.
+    pub journal: bool,
+    /// In this file, as JSON Lines.
+    pub file: Option<PathBuf>,
+    /// The tools whose arguments are recorded, as globs over `backend/tool`.
+    pub arguments: Vec<String>,
 }
 
 /// Where clients come in.

@@ -79,6 +79,8 @@ impl Endpoint {
             Ok(origin) => origin.cloned(),
             Err(refused) => {
                 warn!("refused a request: {refused}");
+                let who = peer.principal.name();
+                self.mux.audit().refused(who, &refused.to_string());
                 if request.uri().path() == callback::PATH {
                     return callback::refuse(&refused);
                 }

@@ -13,6 +13,7 @@ use super::{
     visits::{Visitor, stripped},
 };
 use crate::{
+    audit::Entry,
     backend::Exchange,
     protocol::{Era, Id, Level, Message, RpcError, error::UNAVAILABLE},
 };
@@ -29,22 +30,37 @@ impl Mux {
         };
         Exchange::new(async_stream::stream! {
             let Some(id) = request.id().cloned() else { return };
+            let mut entry = mux.audit.begin(&visitor.principal, &request);
             let mut relay = match mux.begin(caller, request, &id).await {
                 Ok(relay) => relay,
                 Err(refusal) => {
-                    yield Ok(mux.or_visit(&visitor, refusal));
+                    let refusal = mux.or_visit(&visitor, refusal);
+                    record(entry, &refusal);
+                    yield Ok(refusal);
                     return;
                 }
             };
+            if let Some(entry) = &mut entry {
+                entry.goes_to(relay.backend(), relay.subject());
+            }
             loop {
                 match relay.step().await {
-                    Step::Say(message) => yield Ok(message),
+                    Step::Say(message) => {
+                        if let Some(entry) = &mut entry {
+                            entry.said(&message);
+                        }
+                        yield Ok(message);
+                    }
                     Step::End(message) => {
-                        yield Ok(mux.or_visit(&visitor, message));
+                        let message = mux.or_visit(&visitor, message);
+                        record(entry, &message);
+                        yield Ok(message);
                         return;
                     }
                     Step::Park => {
-                        yield Ok(mux.parking.park(relay));
+                        let message = mux.parking.park(relay);
+                        record(entry, &message);
+                        yield Ok(message);
                         return;
                     }
                 }
@@ -131,5 +147,12 @@ impl Mux {
             caller,
             _place: place,
         }))
+    }
+}
+
+/// Closes the record of a call.
+fn record(entry: Option<Entry>, response: &Message) {
+    if let Some(entry) = entry {
+        entry.ended(response);
     }
 }

@@ -55,6 +55,7 @@ pub(crate) use watching::{Held, Subscriber};
 pub use watching::{Sink, Watcher};
 
 use crate::{
+    audit::Audit,
     backend::{Backend, Exchange, Introduction, Inventory, Lists, Observer, State},
     config::{Config, ConnectRetry},
     credential::Logins,
@@ -89,6 +90,8 @@ pub struct Mux {
     settled: AtomicBool,
     /// Streams of notifications end.
     closing: CancellationToken,
+    /// What is recorded of each call.
+    audit: Arc<Audit>,
     /// Calls that may be in flight at once.
     places: Arc<Semaphore>,
     /// Calls that wait for their clients' answers.
@@ -129,7 +132,11 @@ impl Mux {
             }
             Arc::new(backend)
         });
-        let mux = Arc::new(Self::of(backends.collect(), config.connect_retry));
+        let mux = Arc::new(Self::of(
+            backends.collect(),
+            config.connect_retry,
+            Audit::new(&config.audit),
+        ));
         let mut supervisors = mux
             .supervisors
             .lock()
@@ -146,7 +153,7 @@ impl Mux {
     }
 
     /// In front of `backends`, which are not supervised yet.
-    fn of(backends: Vec<Arc<Backend>>, retry: ConnectRetry) -> Self {
+    fn of(backends: Vec<Arc<Backend>>, retry: ConnectRetry, audit: Arc<Audit>) -> Self {
         let stopping = CancellationToken::new();
         let shares: Vec<_> = backends.iter().map(Share::of).collect();
         let addressees = Arc::<Addressees>::default();
@@ -161,6 +168,7 @@ impl Mux {
             started: Instant::now(),
             settled: AtomicBool::new(false),
             closing: CancellationToken::new(),
+            audit,
             places: Arc::new(Semaphore::new(MAX_CALLS)),
             parking: Parking::new(),
             visits: Visits::default(),
@@ -175,6 +183,11 @@ impl Mux {
     /// The enabled backends, in the order of the configuration.
     pub fn backends(&self) -> &[Arc<Backend>] {
         &self.backends
+    }
+
+    /// Where is recorded who called what, and who was refused.
+    pub fn audit(&self) -> &Arc<Audit> {
+        &self.audit
     }
 
     pub(crate) fn catalog(&self) -> Arc<Catalog> {

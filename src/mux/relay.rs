@@ -307,6 +307,11 @@ impl Relay {
         target.map_or("", |target| target.backend.name())
     }
 
+    /// What that backend knows as what is asked for, where it has a name.
+    pub(super) fn subject(&self) -> Option<&str> {
+        self.targets.front()?.subject.name()
+    }
+
     /// A progress notification with the client's own token; `None` if it asked
     /// for none.
     fn progress(&self, message: &Message) -> Option<Message> {
@@ -350,10 +355,7 @@ impl Relay {
     fn log(&self, error: Option<&BackendError>) {
         let backend = self.backend();
         let method = self.request.method().unwrap_or_default();
-        let subject = self
-            .targets
-            .front()
-            .and_then(|target| target.subject.name());
+        let subject = self.subject();
         let ms = self.clock.begun.elapsed().as_millis();
         match error {
             None => debug!(backend, method, tool = subject, ms, "called"),

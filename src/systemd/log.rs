@@ -26,7 +26,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use super::message::IDS;
+use super::message::{AUDIT, IDS};
 
 /// Crates below that log headers, codes or payloads at `debug` and `trace`:
 /// credentials must not get into a log because somebody looks for a fault.
@@ -115,8 +115,9 @@ pub fn init(options: &LogOptions) -> Result<LogGuard, LogError> {
     let capped = Targets::new()
         .with_default(LevelFilter::TRACE)
         .with_targets(CAPPED.map(|target| (target, LevelFilter::INFO)));
+    let audit = Targets::new().with_target(AUDIT, LevelFilter::INFO);
     registry
-        .with(output.with_filter(levels.and(capped)))
+        .with(output.with_filter(levels.and(capped).or(audit)))
         .try_init()
         .map_err(LogError::Twice)?;
     Ok(LogGuard { _writer: writer })

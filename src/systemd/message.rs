@@ -2,11 +2,14 @@
 //! (`systemd.journal-fields(7)`, `MESSAGE_ID=`), so that a program finds them
 //! whatever they say. How an event gets its id is [`super::log`]'s.
 
-use tracing::warn;
+use tracing::{info, warn};
 
 /// The ids of all such messages, each by the name of its event. An id is made
 /// once (`journalctl --new-id128`) and never changed.
-pub(super) const IDS: [(&str, &str); 1] = [(LOGIN_NEEDED, "a90c68c5c04a050dc1b67798d55d5c4a")];
+pub(super) const IDS: [(&str, &str); 2] = [
+    (LOGIN_NEEDED, "a90c68c5c04a050dc1b67798d55d5c4a"),
+    (AUDITED, "4b758171d4534021b4cb21188d77d516"),
+];
 
 /// A person has to consent before a backend can be used.
 const LOGIN_NEEDED: &str = "mcpmux login needed";
@@ -19,6 +22,65 @@ pub fn login_needed(backend: &str, url: &str) {
     warn!(
         name: LOGIN_NEEDED,
         backend, "{backend} needs login: open {url} (or run: mcpmux auth login {backend})"
+    );
+}
+
+/// The target of such records, which no log level silences.
+pub(super) const AUDIT: &str = "mcpmux::audit";
+
+/// A call was made, or refused.
+const AUDITED: &str = "mcpmux audit";
+
+/// A record of the audit, as the journal has it: each member is a field
+/// `MCPMUX_…`.
+#[derive(Debug)]
+#[expect(
+    missing_docs,
+    reason = "they are those of the record in src/audit/record.rs"
+)]
+pub struct Audited<'a> {
+    pub caller: &'a str,
+    pub role: Option<&'a str>,
+    pub method: Option<&'a str>,
+    pub backend: Option<&'a str>,
+    pub name: Option<&'a str>,
+    pub outcome: &'a str,
+    pub code: Option<i64>,
+    pub why: Option<&'a str>,
+    pub milliseconds: Option<u64>,
+    pub received: Option<u64>,
+    pub sent: Option<u64>,
+    pub trace: Option<&'a str>,
+    pub arguments: Option<&'a str>,
+}
+
+/// Logs a record of the audit.
+///
+/// The journal has it with the id `4b758171d4534021b4cb21188d77d516`.
+pub fn audited(record: &Audited<'_>) {
+    let subject = record.name.or(record.method).or(record.why);
+    info!(
+        name: AUDITED,
+        target: AUDIT,
+        caller = record.caller,
+        role = record.role,
+        method = record.method,
+        backend = record.backend,
+        tool = record.name,
+        outcome = record.outcome,
+        code = record.code,
+        why = record.why,
+        ms = record.milliseconds,
+        received = record.received,
+        sent = record.sent,
+        trace = record.trace,
+        arguments = record.arguments,
+        "{}: {}{}{}: {}",
+        record.caller,
+        record.backend.unwrap_or_default(),
+        record.backend.map_or("", |_| "/"),
+        subject.unwrap_or_default(),
+        record.outcome,
     );
 }
 

@@ -13,7 +13,7 @@ mod units;
 
 pub use fd_store::Left;
 pub use log::{LogError, LogFormat, LogGuard, LogOptions, init as init_log, on_journal};
-pub use message::login_needed;
+pub use message::{Audited, audited, login_needed};
 pub use notify::{Notifier, watchdog_interval};
 pub use refusal::refuse;
 pub use sockets::{Handed, Listener, SocketError, Taken, take as take_descriptors};

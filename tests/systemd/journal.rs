@@ -28,6 +28,7 @@ pub(crate) const TESTS: &[Test] = &[
         "the_user_reads_the_log_with_journalctl",
         the_user_reads_the_log,
     ),
+    ("each_call_leaves_a_record", each_call),
     (
         "json_on_stderr_reaches_the_journal_as_it_is",
         json_on_stderr,
@@ -61,6 +62,24 @@ fn stderr_of_a_group(session: &Session) {
     // Natively, not as a line of text on stderr that has the name in it.
     assert_eq!(entry["_TRANSPORT"], "journal");
     assert_eq!(entry["_SYSTEMD_USER_UNIT"], "mcpmux.service");
+}
+
+fn each_call(session: &Session) {
+    let setup = Setup::new(session, &demo("demo", ""));
+    setup.listen();
+    let word = marker(session, "said");
+    Client::shipped().echo("demo", &word).unwrap();
+    let entry = await_entry(
+        session,
+        &[
+            "MESSAGE_ID=4b758171d4534021b4cb21188d77d516",
+            "MCPMUX_BACKEND=demo",
+        ],
+    );
+    assert_eq!(entry["MCPMUX_TOOL"], "echo");
+    assert_eq!(entry["MCPMUX_OUTCOME"], "ok");
+    assert!(entry["MCPMUX_CALLER"].is_string(), "{entry}");
+    assert!(!entry.to_string().contains(&word), "{entry}");
 }
 
 fn what_mcpmux_says_of_a_backend(session: &Session) {

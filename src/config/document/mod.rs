@@ -7,6 +7,7 @@
 //! - `x-not-yet` marks a key or a value that is accepted and has no effect yet;
 //! - `x-order` has the keys in the order in which people read them.
 
+mod audit;
 mod auth;
 mod backend;
 mod order;
@@ -20,6 +21,7 @@ use serde_json::{Value, json};
 use self::order::in_order;
 use super::quantity::{Size, Span};
 
+pub(super) use audit::Audit;
 pub(super) use auth::{Auth, AuthType, Dpop, Grant};
 pub(super) use backend::{Backend, BackendTransport, Era, Namespace, Session, Start};
 pub(super) use sandbox::{Sandbox, SandboxLevel};
@@ -36,6 +38,8 @@ pub(super) struct Document {
     pub(super) connect_retry: ConnectRetry,
     /// Where `OAuth` tokens are kept.
     pub(super) token_store: TokenStore,
+    /// What is recorded of each call.
+    pub(super) audit: Audit,
     /// Who keeps the processes of command backends together and ends them.
     pub(super) process: ProcessKind,
     /// The MCP servers behind this endpoint.

@@ -93,7 +93,7 @@ impl World {
             }
         };
         let mut world = Self {
-            mux: Arc::new(Mux::of(vec![backend], retry)),
+            mux: Arc::new(Mux::of(vec![backend], retry, Arc::default())),
             caller,
             voice,
             revision,

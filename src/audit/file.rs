@@ -1,0 +1,240 @@
+//! The file of records: JSON Lines, appended by a thread of its own, so that a
+//! slow disk holds up nothing. Rotation is `logrotate(8)`'s: a file that was
+//! moved or removed is begun anew at its path.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use chrono::{SecondsFormat, Utc};
+use serde_json::json;
+use tracing::{error, info};
+
+use super::record::Record;
+
+/// Records that may wait for the disk; beyond, they are lost and counted.
+const WAITING: usize = 8192;
+
+/// The most bytes written at once.
+const BATCH: usize = 256 * 1024;
+
+/// How long the end waits for the disk.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+enum Item {
+    Line(Vec<u8>),
+    Flush(SyncSender<()>),
+}
+
+/// The file, as those see it who record.
+#[derive(Debug)]
+pub(super) struct File {
+    items: Mutex<SyncSender<Item>>,
+    lost: Arc<AtomicU64>,
+}
+
+impl File {
+    /// Begins to write to `path`. Error: no thread can be had.
+    pub(super) fn open(path: PathBuf) -> io::Result<Self> {
+        let (sender, items) = sync_channel(WAITING);
+        let lost = Arc::<AtomicU64>::default();
+        let writer = Writer {
+            path,
+            file: None,
+            lost: Arc::clone(&lost),
+            failing: false,
+        };
+        thread::Builder::new()
+            .name("audit".to_owned())
+            .spawn(move || writer.run(&items))?;
+        Ok(Self {
+            items: Mutex::new(sender),
+            lost,
+        })
+    }
+
+    /// Appends a record, unless too many wait.
+    pub(super) fn write(&self, record: &Record<'_>) {
+        let Ok(mut line) = serde_json::to_vec(record) else {
+            return;
+        };
+        line.push(b'\n');
+        let sender = self.items.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
+            sender.try_send(Item::Line(line))
+        {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits until all records before are written, or cannot be.
+    pub(super) fn flush(&self) {
+        let (done, wait) = sync_channel(1);
+        let sender = self
+            .items
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if sender.try_send(Item::Flush(done)).is_ok() {
+            let _ = wait.recv_timeout(PATIENCE);
+        }
+    }
+}
+
+struct Writer {
+    path: PathBuf,
+    file: Option<fs::File>,
+    lost: Arc<AtomicU64>,
+    /// The last write failed, which was said.
+    failing: bool,
+}
+
+impl Writer {
+    fn run(mut self, items: &Receiver<Item>) {
+        let mut batch = Vec::new();
+        let mut lines = 0;
+        while let Ok(item) = items.recv() {
+            let mut flushed = Vec::new();
+            let mut next = Ok(item);
+            loop {
+                match next {
+                    Ok(Item::Line(line)) => {
+                        batch.extend_from_slice(&line);
+                        lines += 1;
+                    }
+                    Ok(Item::Flush(done)) => flushed.push(done),
+                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+                }
+                if batch.len() >= BATCH {
+                    break;
+                }
+                next = items.recv_timeout(Duration::ZERO);
+            }
+            self.append(&batch, lines);
+            batch.clear();
+            lines = 0;
+            for done in flushed {
+                let _ = done.send(());
+            }
+        }
+    }
+
+    fn append(&mut self, batch: &[u8], lines: u64) {
+        if batch.is_empty() {
+            return;
+        }
+        let lost = self.lost.swap(0, Ordering::Relaxed);
+        match self.try_append(batch, lost) {
+            Ok(()) => {
+                if std::mem::take(&mut self.failing) {
+                    info!("calls are recorded again in {}", self.path.display());
+                }
+            }
+            Err(error) => {
+                self.file = None;
+                self.lost.fetch_add(lost + lines, Ordering::Relaxed);
+                if !std::mem::replace(&mut self.failing, true) {
+                    let path = self.path.display();
+                    error!("calls are not recorded, {path} cannot be written: {error}");
+                }
+            }
+        }
+    }
+
+    fn try_append(&mut self, batch: &[u8], lost: u64) -> io::Result<()> {
+        let file = match self.file.take() {
+            Some(file) if is_still_at(&file, &self.path) => file,
+            _ => open(&self.path)?,
+        };
+        let file = self.file.insert(file);
+        let length = file.metadata()?.len();
+        let mut text = Vec::new();
+        if lost > 0 {
+            let time = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
+            text = serde_json::to_vec(&json!({ "time": time, "lost": lost }))?;
+            text.push(b'\n');
+        }
+        text.extend_from_slice(batch);
+        file.write_all(&text).inspect_err(|_| {
+            // No half a line may stand where the next one begins.
+            let _ = file.set_len(length);
+        })
+    }
+}
+
+/// Readable for its owner alone, as are directories made on the way.
+fn open(path: &Path) -> io::Result<fs::File> {
+    if let Some(directory) = path.parent() {
+        use std::os::unix::fs::DirBuilderExt;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)?;
+    }
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
+}
+
+fn is_still_at(file: &fs::File, path: &Path) -> bool {
+    let (Ok(own), Ok(there)) = (file.metadata(), fs::metadata(path)) else {
+        return false;
+    };
+    (own.dev(), own.ino()) == (there.dev(), there.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(path: &Path) -> Vec<serde_json::Value> {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn a_file_that_was_moved_is_begun_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("deep/audit.jsonl");
+        let file = File::open(path.clone()).unwrap();
+        file.write(&Record::refused("a", "x\ny"));
+        file.flush();
+        let moved = directory.path().join("moved");
+        fs::rename(&path, &moved).unwrap();
+        file.write(&Record::refused("b", "x"));
+        file.flush();
+        assert_eq!(lines(&moved)[0]["why"], "x\ny");
+        assert_eq!(lines(&path)[0]["caller"], "b");
+        let mode = fs::metadata(&path).unwrap().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_counted_and_said() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("audit.jsonl");
+        fs::create_dir(&path).unwrap();
+        let file = File::open(path.clone()).unwrap();
+        file.write(&Record::refused("a", "x"));
+        file.flush();
+        fs::remove_dir(&path).unwrap();
+        file.write(&Record::refused("b", "x"));
+        file.flush();
+        let lines = lines(&path);
+        assert_eq!((lines.len(), &lines[0]["lost"]), (2, &serde_json::json!(1)));
+    }
+}
