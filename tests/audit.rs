@@ -94,8 +94,8 @@ fn each_call_is_recorded_with_its_outcome_and_nothing_that_was_said() {
             assert_eq!(record["role"], "default");
             assert!(record["caller"].is_string(), "{record}");
             assert!(record["milliseconds"].is_u64(), "{record}");
-            let received = record["received"].as_u64().unwrap();
-            assert!(received as usize > arguments.len(), "{record}");
+            let received = usize::try_from(record["received"].as_u64().unwrap()).unwrap();
+            assert!(received > arguments.len(), "{record}");
             assert!(record["sent"].as_u64().unwrap() > 20, "{record}");
             let time = record["time"].as_str().unwrap();
             assert!(time.len() == 24 && time.ends_with('Z'), "{time}");

@@ -63,7 +63,7 @@ impl Entry {
             } else {
                 "refused"
             };
-            return (outcome, error::code_of(response).map(Into::into));
+            return (outcome, error::code_of(response));
         }
         let failed = self.request.method() == Some(method::TOOLS_CALL) && is_error(response);
         (if failed { "tool error" } else { "ok" }, None)

@@ -5,7 +5,7 @@
 //! Lines. Recording holds up no call: what cannot be written is counted, and that
 //! is said.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use tracing::{error, info};
 use wildmatch::WildMatch;
@@ -34,7 +34,7 @@ impl Audit {
     pub fn new(settings: &AuditSettings) -> Arc<Self> {
         Arc::new(Self {
             journal: settings.journal && systemd::on_journal(),
-            file: settings.file.clone().and_then(open),
+            file: settings.file.as_deref().and_then(open),
             arguments: settings
                 .arguments
                 .iter()
@@ -84,8 +84,8 @@ impl Audit {
     }
 }
 
-fn open(path: PathBuf) -> Option<File> {
-    match File::open(path.clone()) {
+fn open(path: &Path) -> Option<File> {
+    match File::open(path.to_owned()) {
         Ok(file) => {
             info!("calls are recorded in {}", path.display());
             Some(file)
