@@ -17,6 +17,7 @@ use crate::{
     config::{Config, Environment, ListenTransport},
     control::{self, Served},
     credential::Logins,
+    limits::Limits,
     listener::{self, Keeping, Presence, keeping::SESSIONS, stdio},
     mux::{Memory, Mux},
     store::{self, Store},
@@ -76,6 +77,7 @@ pub async fn run(
         started: Instant::now(),
         config,
         memory: Arc::new(recollect(config).await),
+        limits: Arc::new(count(config).await),
         logins,
         notifier,
         signals,
@@ -104,6 +106,7 @@ struct House<'a> {
     started: Instant,
     config: &'a Config,
     memory: Arc<Memory>,
+    limits: Arc<Limits>,
     logins: Arc<Logins>,
     notifier: Arc<Notifier>,
     signals: Signals,
@@ -112,7 +115,12 @@ struct House<'a> {
 
 impl House<'_> {
     async fn serve_stdio(self) -> Result<(), DaemonError> {
-        let mux = Mux::start_with(self.config, &self.logins, &self.memory);
+        let mux = Mux::start_with(
+            self.config,
+            &self.logins,
+            &self.memory,
+            Arc::clone(&self.limits),
+        );
         let serving = stdio::serve(
             Arc::clone(&mux),
             tokio::io::stdin(),
@@ -156,7 +164,12 @@ impl House<'_> {
             Keeping::new(store, left)
         });
         let presence = Arc::<Presence>::default();
-        let mux = Mux::start_with(self.config, &self.logins, &self.memory);
+        let mux = Mux::start_with(
+            self.config,
+            &self.logins,
+            &self.memory,
+            Arc::clone(&self.limits),
+        );
         let serving = listener::serve(
             Arc::clone(&mux),
             Arc::clone(&self.logins),
@@ -218,13 +231,17 @@ impl House<'_> {
         });
         let told = tokio::spawn(tell(Arc::clone(mux), Arc::clone(&self.notifier)));
         let kept = tokio::spawn(keep(Arc::clone(&self.memory), Arc::clone(mux)));
+        let limits = Arc::clone(&self.limits);
+        let counted = tokio::spawn(async move { limits.keep().await });
         let (signals, stop) = (&mut self.signals, &self.stop);
         let outcome = until_stopped(serving, idle, signals, mux, stop, &self.notifier).await;
         told.abort();
         kept.abort();
+        counted.abort();
         control.stop().await;
         self.memory.save(mux).await;
         mux.stop().await;
+        self.limits.save().await;
         let audit = Arc::clone(mux.audit());
         let _ = tokio::task::spawn_blocking(move || audit.flush()).await;
         outcome
@@ -236,6 +253,14 @@ async fn recollect(config: &Config) -> Memory {
     let config = config.clone();
     let loaded =
         tokio::task::spawn_blocking(move || Memory::load(&config, &Environment::process()));
+    loaded.await.unwrap_or_default()
+}
+
+/// How far limits are used up since the day began.
+async fn count(config: &Config) -> Limits {
+    let config = config.clone();
+    let loaded =
+        tokio::task::spawn_blocking(move || Limits::load(&config, &Environment::process()));
     loaded.await.unwrap_or_default()
 }
 

@@ -12,6 +12,7 @@ mod web;
 pub mod access;
 pub mod audit;
 pub mod credential;
+pub mod limits;
 mod store;
 pub mod systemd;
 

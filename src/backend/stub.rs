@@ -36,6 +36,7 @@ impl Backend {
                 session: SessionSetting::Shared,
                 era: EraSetting::Auto,
                 start: Start::Eager,
+                quota: crate::config::Quota::default(),
                 idle_stop: None,
                 timeout: LONG,
                 max_timeout: LONG,

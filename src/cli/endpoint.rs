@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::config::{
     AuditSettings, Auth, BackendName, BackendSettings, Config, ConnectRetry, EraSetting,
-    HttpSettings, Listen, Namespace, SessionSetting, Start, TokenStore, Transport,
+    HttpSettings, Listen, Namespace, Quota, SessionSetting, Start, TokenStore, Transport,
 };
 
 /// The longest message, in bytes.
@@ -58,6 +58,7 @@ fn behind(
         enabled: true,
         namespace: Namespace::None,
         era: EraSetting::Auto,
+        quota: Quota::default(),
         start: Start::Eager,
         idle_stop: None,
         timeout,
@@ -70,6 +71,7 @@ fn behind(
         })),
     });
     Config {
+        limits: Quota::default(),
         audit: AuditSettings::default(),
         path: None,
         listen: Listen::default(),

@@ -16,6 +16,7 @@ mod format;
 mod keyword;
 mod location;
 mod quantity;
+mod quota;
 #[doc(hidden)]
 pub mod reference;
 mod resolve;
@@ -30,6 +31,7 @@ pub use confinement::{CommandLimits, Directive, ProcessSetting, Sandbox, Sandbox
 pub use environment::Environment;
 pub use error::{ConfigError, Problem};
 pub use quantity::duration;
+pub use quota::Quota;
 pub use settings::{
     AuditSettings, Auth, BackendName, BackendSettings, CommandSettings, Config, ConnectRetry, Dpop,
     EraSetting, Given, Grant, HttpSettings, IdentityPlace, IdentityProvider, Listen,

@@ -12,6 +12,7 @@ use super::{
     environment::Environment,
     error::{ConfigError, Problem},
     format,
+    quota::Quota,
     settings::{
         AuditSettings, BackendName, BackendSettings, CommandSettings, Config, ConnectRetry,
         EraSetting, HttpSettings, Listen, ListenTransport, Namespace, SessionSetting, Start,
@@ -156,6 +157,7 @@ impl<'a> Resolver<'a> {
                 attempt_timeout: self.document.connect_retry.attempt_timeout.0,
             },
             token_store,
+            limits: Quota::from(&self.document.limits),
             audit,
             backends: self.backends,
             warnings,
@@ -334,6 +336,7 @@ fn settings(
             document::Start::Eager => Start::Eager,
             document::Start::Lazy => Start::Lazy,
         },
+        quota: Quota::from(&backend.limits),
         idle_stop: backend.idle_stop.map(|time| time.0),
         timeout: backend.timeout.0,
         max_timeout: backend.max_timeout.0.max(backend.timeout.0),

@@ -11,7 +11,7 @@ use url::Url;
 pub use self::oauth::{
     Dpop, Given, Grant, IdentityPlace, IdentityProvider, OAuthSettings, Resource,
 };
-use super::{CommandLimits, ProcessSetting, Sandbox};
+use super::{CommandLimits, ProcessSetting, Quota, Sandbox};
 use crate::Secret;
 
 /// A validated configuration.
@@ -25,6 +25,8 @@ pub struct Config {
     pub connect_retry: ConnectRetry,
     /// Where `OAuth` tokens are kept.
     pub token_store: TokenStore,
+    /// How much each caller may ask.
+    pub limits: Quota,
     /// What is recorded of each call.
     pub audit: AuditSettings,
     /// The backends in the order of the document, disabled ones included.
@@ -221,6 +223,8 @@ pub struct BackendSettings {
     pub max_timeout: Duration,
     /// The longest message accepted from it, in bytes.
     pub max_message: usize,
+    /// How much it is asked at most.
+    pub quota: Quota,
     /// How it is reached, or why that cannot be known (an unset variable).
     pub transport: Result<Transport, Unresolved>,
 }

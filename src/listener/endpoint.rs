@@ -95,6 +95,9 @@ impl Endpoint {
         }
         let mut response = if request.uri().path() == self.path {
             let who = self.access.recognise(peer, request.headers());
+            if let Some(too_much) = self.limited(&who) {
+                return too_much;
+            }
             match *request.method() {
                 Method::POST => self.post(who, request).await,
                 Method::GET => self.get(&who, request.headers()),
@@ -112,6 +115,17 @@ impl Endpoint {
             cross_origin(response.headers_mut(), origin);
         }
         response
+    }
+
+    /// The refusal of a request whose sender sends too many; none if it does not.
+    fn limited(&self, who: &Principal) -> Option<Response<Reply>> {
+        let allowance = self.mux.limits().caller(who.name())?;
+        let exhausted = allowance.request().err()?;
+        let seconds = HeaderValue::from(exhausted.seconds());
+        self.mux.audit().refused(who.name(), &exhausted.to_string());
+        let mut response = refuse((StatusCode::TOO_MANY_REQUESTS, exhausted.into()));
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        Some(response)
     }
 
     async fn post(&self, who: Principal, request: Request<Incoming>) -> Response<Reply> {

@@ -157,8 +157,12 @@ impl Client {
         }
     }
 
-    /// Who asks; `None` for a legacy client that opens its session.
+    /// Who asks, unless it asks too much; `None` for a legacy client that opens its
+    /// session.
     fn caller(&self, message: &Message, method: &str) -> Result<Option<Caller>, RpcError> {
+        if let Some(own) = self.mux.limits().caller(self.parent.name()) {
+            own.request()?;
+        }
         if method == method::INITIALIZE {
             return Ok(None);
         }

@@ -40,12 +40,14 @@ impl Mux {
                     return;
                 }
             };
+            relay.charge(&relay.request);
             if let Some(entry) = &mut entry {
                 entry.goes_to(relay.backend(), relay.subject());
             }
             loop {
                 match relay.step().await {
                     Step::Say(message) => {
+                        relay.charge(&message);
                         if let Some(entry) = &mut entry {
                             entry.said(&message);
                         }
@@ -53,6 +55,7 @@ impl Mux {
                     }
                     Step::End(message) => {
                         let message = mux.or_visit(&visitor, message);
+                        relay.charge(&message);
                         record(entry, &message);
                         yield Ok(message);
                         return;
@@ -93,6 +96,10 @@ impl Mux {
                 .map_err(refused)?;
             return Ok(parked);
         }
+        let mut costs = Vec::new();
+        if let Some(own) = self.limits.caller(caller.principal.name()) {
+            costs.push(own.call().map_err(|error| refused(error.into()))?);
+        }
         let request = if came_back {
             self.wait_for_login(&request).await;
             stripped(&request)
@@ -109,6 +116,10 @@ impl Mux {
                 request.method().unwrap_or_default(),
             )));
         };
+        if let Some(its) = self.limits.backend(target.backend.name()) {
+            let call = its.request().and_then(|()| its.call());
+            costs.push(call.map_err(|error| refused(error.into()))?);
+        }
         let settings = target.backend.settings();
         let clock = Clock::start(settings.timeout, settings.max_timeout);
         let level = match caller.era() {
@@ -145,6 +156,7 @@ impl Mux {
             id: id.clone(),
             request: request.clone(),
             caller,
+            costs,
             _place: place,
         }))
     }

@@ -59,6 +59,7 @@ use crate::{
     backend::{Backend, Exchange, Introduction, Inventory, Lists, Observer, State},
     config::{Config, ConnectRetry},
     credential::Logins,
+    limits::Limits,
     protocol::{Era, Message, RpcError, method},
 };
 use addressees::Addressees;
@@ -92,6 +93,8 @@ pub struct Mux {
     closing: CancellationToken,
     /// What is recorded of each call.
     audit: Arc<Audit>,
+    /// How much callers may ask, and backends are asked.
+    limits: Arc<Limits>,
     /// Calls that may be in flight at once.
     places: Arc<Semaphore>,
     /// Calls that wait for their clients' answers.
@@ -117,12 +120,18 @@ impl Mux {
     ///
     /// Must be called within a Tokio runtime.
     pub fn start(config: &Config, logins: &Logins) -> Arc<Self> {
-        Self::start_with(config, logins, &Memory::default())
+        let limits = Arc::new(Limits::new(config));
+        Self::start_with(config, logins, &Memory::default(), limits)
     }
 
     /// The same, with what `memory` knows of the backends: clients are shown that
-    /// until the backends have come up.
-    pub fn start_with(config: &Config, logins: &Logins, memory: &Memory) -> Arc<Self> {
+    /// until the backends have come up; and with what is left of `limits`.
+    pub fn start_with(
+        config: &Config,
+        logins: &Logins,
+        memory: &Memory,
+        limits: Arc<Limits>,
+    ) -> Arc<Self> {
         let enabled = config.backends.iter().filter(|settings| settings.enabled);
         let backends = enabled.map(|settings| {
             let login = logins.of(&settings.name);
@@ -136,6 +145,7 @@ impl Mux {
             backends.collect(),
             config.connect_retry,
             Audit::new(&config.audit),
+            limits,
         ));
         let mut supervisors = mux
             .supervisors
@@ -153,7 +163,12 @@ impl Mux {
     }
 
     /// In front of `backends`, which are not supervised yet.
-    fn of(backends: Vec<Arc<Backend>>, retry: ConnectRetry, audit: Arc<Audit>) -> Self {
+    fn of(
+        backends: Vec<Arc<Backend>>,
+        retry: ConnectRetry,
+        audit: Arc<Audit>,
+        limits: Arc<Limits>,
+    ) -> Self {
         let stopping = CancellationToken::new();
         let shares: Vec<_> = backends.iter().map(Share::of).collect();
         let addressees = Arc::<Addressees>::default();
@@ -169,6 +184,7 @@ impl Mux {
             settled: AtomicBool::new(false),
             closing: CancellationToken::new(),
             audit,
+            limits,
             places: Arc::new(Semaphore::new(MAX_CALLS)),
             parking: Parking::new(),
             visits: Visits::default(),
@@ -188,6 +204,11 @@ impl Mux {
     /// Where is recorded who called what, and who was refused.
     pub fn audit(&self) -> &Arc<Audit> {
         &self.audit
+    }
+
+    /// How much callers may ask, and backends are asked.
+    pub fn limits(&self) -> &Arc<Limits> {
+        &self.limits
     }
 
     pub(crate) fn catalog(&self) -> Arc<Catalog> {

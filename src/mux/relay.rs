@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     backend::{BackendError, Item},
+    limits::Call,
     protocol::{
         Abilities, Era, Id, Kind, Level, Message, RawObject, RpcError,
         error::{
@@ -67,6 +68,8 @@ pub(super) struct Relay {
     pub(super) following: Option<Following>,
     /// Messages for the client that go out before anything else.
     pub(super) out: VecDeque<Message>,
+    /// What it uses up of the limits of its caller and its backend.
+    pub(super) costs: Vec<Call>,
     /// It counts as a call in flight.
     pub(super) _place: OwnedSemaphorePermit,
 }
@@ -305,6 +308,13 @@ impl Relay {
     pub(super) fn backend(&self) -> &str {
         let target = self.targets.front();
         target.map_or("", |target| target.backend.name())
+    }
+
+    /// Its caller and its backend are charged for a message.
+    pub(super) fn charge(&self, message: &Message) {
+        for call in &self.costs {
+            call.moved(message.bytes().len());
+        }
     }
 
     /// What that backend knows as what is asked for, where it has a name.

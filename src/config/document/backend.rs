@@ -168,6 +168,17 @@ pub(in crate::config) struct Limits {
     /// Calls at the same time.
     #[schemars(range(min = 1), extend("x-not-yet" = true))]
     concurrency: Option<u32>,
+    /// Calls a second. What comes beyond is answered with an error.
+    #[schemars(range(min = 1))]
+    pub(in crate::config) rate: Option<u32>,
+    /// Calls at once after a pause; as many as `rate` if not set.
+    #[schemars(range(min = 1))]
+    pub(in crate::config) burst: Option<u32>,
+    /// Calls a day (UTC), over restarts as well.
+    #[schemars(range(min = 1))]
+    pub(in crate::config) budget: Option<u64>,
+    /// Bytes of calls and their answers a day.
+    pub(in crate::config) bytes: Option<Size>,
 }
 
 /// A header's value, which may be a secret.

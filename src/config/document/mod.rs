@@ -10,6 +10,7 @@
 mod audit;
 mod auth;
 mod backend;
+mod limits;
 mod order;
 mod sandbox;
 mod token_store;
@@ -23,7 +24,8 @@ use super::quantity::{Size, Span};
 
 pub(super) use audit::Audit;
 pub(super) use auth::{Auth, AuthType, Dpop, Grant};
-pub(super) use backend::{Backend, BackendTransport, Era, Namespace, Session, Start};
+pub(super) use backend::{Backend, BackendTransport, Era, Limits, Namespace, Session, Start};
+pub(super) use limits::CallerLimits;
 pub(super) use sandbox::{Sandbox, SandboxLevel};
 pub(super) use token_store::{StoreKind, TokenStore, VaultKey};
 
@@ -38,6 +40,8 @@ pub(super) struct Document {
     pub(super) connect_retry: ConnectRetry,
     /// Where `OAuth` tokens are kept.
     pub(super) token_store: TokenStore,
+    /// How much each caller may ask.
+    pub(super) limits: CallerLimits,
     /// What is recorded of each call.
     pub(super) audit: Audit,
     /// Who keeps the processes of command backends together and ends them.

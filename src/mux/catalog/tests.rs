@@ -21,6 +21,7 @@ fn share(name: &str, namespace: Namespace, inventory: Inventory) -> Share {
         namespace,
         era: EraSetting::Auto,
         start: Start::Eager,
+        quota: crate::config::Quota::default(),
         idle_stop: None,
         timeout: Duration::ZERO,
         max_timeout: Duration::ZERO,

@@ -93,7 +93,12 @@ impl World {
             }
         };
         let mut world = Self {
-            mux: Arc::new(Mux::of(vec![backend], retry, Arc::default())),
+            mux: Arc::new(Mux::of(
+                vec![backend],
+                retry,
+                Arc::default(),
+                Arc::default(),
+            )),
             caller,
             voice,
             revision,

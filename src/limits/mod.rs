@@ -1,0 +1,100 @@
+//! How much callers may ask, and how much a backend is asked: requests in a
+//! second, calls at the same time, calls and bytes in a day.
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::{
+    config::{Config, Environment, Quota},
+    store,
+};
+use callers::Callers;
+use usage::Usage;
+
+mod allowance;
+mod callers;
+mod exhausted;
+mod usage;
+
+pub use allowance::{Allowance, Call};
+pub use exhausted::Exhausted;
+
+/// All limits, and how far they are used up.
+#[derive(Debug, Default)]
+pub struct Limits {
+    /// `None` where callers have none.
+    callers: Option<Callers>,
+    /// Those backends that have some.
+    backends: HashMap<String, Arc<Allowance>>,
+    usage: Option<Usage>,
+}
+
+impl Limits {
+    /// The limits of `config`, of which nothing is used up.
+    pub fn new(config: &Config) -> Self {
+        let backends = config
+            .backends
+            .iter()
+            .filter(|settings| !settings.quota.is_empty());
+        let backends = backends.map(|settings| {
+            let name = settings.name.as_str().to_owned();
+            let allowance = Allowance::new(&format!("the backend {name}"), settings.quota);
+            (name, Arc::new(allowance))
+        });
+        let of_callers = Some(config.limits).filter(|quota| !quota.is_empty());
+        Self {
+            callers: of_callers.map(Callers::new),
+            backends: backends.collect(),
+            usage: None,
+        }
+    }
+
+    /// The same, with what earlier runs of this day used up of it, where a state
+    /// directory keeps that. Blocks.
+    pub fn load(config: &Config, environment: &Environment) -> Self {
+        let mut limits = Self::new(config);
+        let daily = |quota: &Quota| quota.budget.is_some() || quota.bytes.is_some();
+        let needed = daily(&config.limits)
+            || config
+                .backends
+                .iter()
+                .any(|settings| daily(&settings.quota));
+        if let Some(state) = store::state(environment).filter(|_| needed) {
+            let usage = Usage::new(state.join("usage"));
+            usage.load(&limits);
+            limits.usage = Some(usage);
+        }
+        limits
+    }
+
+    /// What the caller of this name has left; `None` if there is no limit.
+    pub fn caller(&self, name: &str) -> Option<Arc<Allowance>> {
+        Some(self.callers.as_ref()?.of(name))
+    }
+
+    /// What the backend of this name has left; `None` if there is no limit.
+    pub fn backend(&self, name: &str) -> Option<&Arc<Allowance>> {
+        self.backends.get(name)
+    }
+
+    /// Keeps what is used up, now and then; never ends.
+    pub async fn keep(self: &Arc<Self>) {
+        loop {
+            tokio::time::sleep(usage::INTERVAL).await;
+            self.save().await;
+        }
+    }
+
+    /// Keeps what is used up now, if that has changed.
+    pub async fn save(self: &Arc<Self>) {
+        if self.usage.is_none() {
+            return;
+        }
+        let limits = Arc::clone(self);
+        let saving = tokio::task::spawn_blocking(move || {
+            if let Some(usage) = &limits.usage {
+                usage.save(&limits);
+            }
+        });
+        let _ = saving.await;
+    }
+}
