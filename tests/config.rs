@@ -371,16 +371,12 @@ backends:
     session: shared
     start: lazy
     tools: { allow: ['a'] }
-    limits: { concurrency: 4 }
   - { <<: *a, name: b }
 ",
     );
     assert_eq!(
         config.warnings,
-        [
-            "`backends[].limits.concurrency` is not yet in effect",
-            "`backends[].tools` is not yet in effect",
-        ]
+        ["`backends[].tools` is not yet in effect",]
     );
     assert!(
         matches!(&config.backends[1].transport, Ok(Transport::Http(http)) if matches!(http.auth, Auth::OAuth(_)))

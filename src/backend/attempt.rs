@@ -7,8 +7,8 @@ use tokio::sync::mpsc;
 use tracing::debug;
 
 use super::{
-    Backend, BackendError, Connection, Ear, Inventory, Link, Lists, Unasked, Way, handshake,
-    inventory,
+    Backend, BackendError, Connection, Ear, Inventory, Link, Lists, Places, Unasked, Way,
+    handshake, inventory,
 };
 use crate::{config::EraSetting, protocol::Era};
 
@@ -79,7 +79,8 @@ impl Backend {
             Ok((revision, server, inventory)) => {
                 let offers = inventory.offers.clone().unwrap_or_default();
                 let name = Arc::clone(&self.name);
-                let connection = Connection::new(link, revision, offers, server, name);
+                let places = Places::new(self.settings.concurrency);
+                let connection = Connection::new(link, revision, offers, server, name, places);
                 Ok((Arc::new(connection), inventory, unasked))
             }
             Err(error) => {

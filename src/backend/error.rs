@@ -61,6 +61,14 @@ pub enum BackendError {
         /// The setting that allows it.
         key: &'static str,
     },
+    /// No place was free before the deadline.
+    #[error("limits.concurrency is {most}, and no call ended within {} s", waited.as_secs_f64())]
+    Crowded {
+        /// How many it takes.
+        most: u32,
+        /// How long the call has waited.
+        waited: Duration,
+    },
     /// The backend answered with an error.
     #[error("answered with error {code}: {message}")]
     Refused {
@@ -98,7 +106,7 @@ impl BackendError {
                 login_needed(backend, needed)
             }
             Self::Unavailable { .. } => RpcError::new(UNAVAILABLE, self.to_string()),
-            Self::TimedOut { .. } => {
+            Self::TimedOut { .. } | Self::Crowded { .. } => {
                 RpcError::new(TIMED_OUT, format!("backend {backend:?}: {self}"))
             }
             Self::Closed(_) | Self::Launch(_) => {

@@ -203,6 +203,15 @@ impl Link {
         }
     }
 
+    /// Whether the backend is lost already.
+    pub(super) fn is_lost(&self) -> bool {
+        match self {
+            Self::Command(link) => link.pipe.is_closed(),
+            Self::Http(link) => link.is_lost(),
+            Self::Sse(link) => link.is_lost(),
+        }
+    }
+
     /// Ends the session, and the process with its group.
     pub(super) async fn end(&self) {
         match self {

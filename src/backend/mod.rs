@@ -10,7 +10,10 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::{
+    sync::{Notify, Semaphore, watch},
+    time::Instant,
+};
 use tokio_util::task::TaskTracker;
 
 mod attempt;
@@ -34,6 +37,7 @@ mod mailbox;
 mod offers;
 mod order;
 mod pause;
+mod places;
 mod reach;
 mod rest;
 mod state;
@@ -62,6 +66,7 @@ pub(crate) use link::Link;
 use link::Way;
 pub(crate) use offers::Offers;
 use order::Orders;
+pub(crate) use places::{NoPlace, Place, Places};
 pub(crate) use state::{Down, State};
 pub(crate) use subscribe::Refused;
 pub(crate) use supervisor::Observer;
@@ -124,6 +129,8 @@ pub struct Connection {
     unwaited: Unwaited,
     /// Who uses it.
     usage: Arc<Usage>,
+    /// Calls that may be in flight at once.
+    pub(crate) places: Places,
     /// The lowest level of log messages that it was asked for.
     level: Lowest,
 }
@@ -136,6 +143,7 @@ impl Connection {
         offers: Arc<Offers>,
         server: Option<String>,
         backend: Arc<str>,
+        places: Places,
     ) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self {
@@ -149,6 +157,7 @@ impl Connection {
             asking: Semaphore::new(subscribe::AT_ONCE),
             unwaited: Unwaited::default(),
             usage: Arc::default(),
+            places,
             level: Lowest::default(),
         }
     }
@@ -156,6 +165,24 @@ impl Connection {
     /// Begins to use it; `None` if it is about to be ended for want of use.
     pub(crate) fn enter(&self) -> Option<Use> {
         self.usage.enter()
+    }
+
+    /// A place for a call over it, once one is free; [`NoPlace::Gone`] if it is lost
+    /// meanwhile, and then nobody begins to use it any more.
+    pub(crate) async fn place(&self, deadline: Instant) -> Result<Place, NoPlace> {
+        let place = self.places.take(deadline).await?;
+        if self.link.is_lost() {
+            self.usage.shut();
+            return Err(NoPlace::Gone);
+        }
+        Ok(place)
+    }
+
+    /// Ends it. Who waits for a place at it, or comes now, finds what comes after it.
+    async fn end(&self) {
+        self.usage.shut();
+        self.places.close();
+        self.link.end().await;
     }
 
     /// It is not ended for want of use any more: a task runs there, of whose end

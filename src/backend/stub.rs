@@ -8,7 +8,7 @@ use tokio::{
     sync::mpsc,
 };
 
-use super::{Backend, Connection, Ear, Link, State, command::CommandLink};
+use super::{Backend, Connection, Ear, Link, Places, State, command::CommandLink};
 use crate::{
     config::{
         BackendName, BackendSettings, EraSetting, Namespace, SessionSetting, Start, Unresolved,
@@ -41,6 +41,7 @@ impl Backend {
                 timeout: LONG,
                 max_timeout: LONG,
                 max_message: 1 << 20,
+                concurrency: None,
                 transport: Err(Unresolved {
                     key: String::new(),
                     problem: String::new(),
@@ -59,6 +60,7 @@ impl Backend {
             Arc::default(),
             None,
             Arc::clone(&backend.name),
+            Places::new(None),
         );
         let up = State::Up(Arc::new(connection));
         backend.state.send_replace(up);

@@ -148,12 +148,12 @@ impl Backend {
                         () = self.unused(&connection) => End::Idle,
                     };
                     let reason = match end {
-                        End::Stopped => return connection.link.end().await,
+                        End::Stopped => return connection.end().await,
                         End::Lost(reason) => reason,
                         End::Idle => {
                             info!(backend = self.name(), "nobody uses it, it is ended");
                             self.set(State::Starting, observer);
-                            connection.link.end().await;
+                            connection.end().await;
                             (resting, failures, down_since) = (true, 0, None);
                             continue;
                         }
@@ -177,7 +177,7 @@ impl Backend {
                 // What held so far is most likely only restarting: calls wait.
                 warn!(backend = self.name(), "lost: {reason}; connecting anew");
                 self.set(State::Starting, observer);
-                lost.link.end().await;
+                lost.end().await;
                 continue;
             }
             let since = *down_since.get_or_insert_with(Instant::now);
@@ -192,7 +192,7 @@ impl Backend {
             warn!(backend = self.name(), "{down}");
             self.set(State::Down(down.clone()), observer);
             if let Some(lost) = lost {
-                lost.link.end().await;
+                lost.end().await;
             }
             if !self.wait_out(down, &stop).await {
                 return;

@@ -122,6 +122,11 @@ impl Usage {
         }
     }
 
+    /// Nobody may begin to use it any more, whoever uses it now.
+    pub(super) fn shut(&self) {
+        self.users.fetch_or(CLOSED, Ordering::AcqRel);
+    }
+
     fn close(&self) -> bool {
         self.users
             .compare_exchange(0, CLOSED, Ordering::AcqRel, Ordering::Acquire)

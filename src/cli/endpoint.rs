@@ -64,6 +64,7 @@ fn behind(
         timeout,
         max_timeout: timeout,
         max_message: MAX_MESSAGE,
+        concurrency: None,
         transport: Ok(Transport::Http(HttpSettings {
             endpoint: endpoint.clone(),
             headers: Vec::new(),

@@ -341,6 +341,7 @@ fn settings(
         timeout: backend.timeout.0,
         max_timeout: backend.max_timeout.0.max(backend.timeout.0),
         max_message: backend.max_message.0,
+        concurrency: backend.limits.concurrency,
         transport: match unresolved {
             Some(unresolved) => Err(unresolved),
             None => Ok(transport(backend)?),

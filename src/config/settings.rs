@@ -221,6 +221,8 @@ pub struct BackendSettings {
     pub timeout: Duration,
     /// The longest that a call may take with progress.
     pub max_timeout: Duration,
+    /// How many calls may be in flight at one connection to it.
+    pub concurrency: Option<u32>,
     /// The longest message accepted from it, in bytes.
     pub max_message: usize,
     /// How much it is asked at most.

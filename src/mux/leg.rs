@@ -4,7 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue};
-use tracing::info;
+use tokio::time::Instant;
+use tracing::{debug, info};
 
 use super::{
     Caller,
@@ -15,7 +16,7 @@ use super::{
     tasks,
 };
 use crate::{
-    backend::{Connection, Exchange, Use},
+    backend::{Backend, BackendError, Connection, Exchange, NoPlace, Place, Use},
     protocol::{
         Era, Id, Level, Message, RawObject, RpcError,
         error::HEADER_MISMATCH,
@@ -36,6 +37,8 @@ pub(super) struct Leg {
     lease: Option<Lease>,
     /// Its connection is in use as long as this is held.
     _used: Option<Use>,
+    /// It counts as a call in flight there as long as this is held.
+    place: Option<Place>,
 }
 
 /// What a client has answered to a modern server's `input_required`.
@@ -68,33 +71,70 @@ impl Sending<'_> {
     /// most.
     pub(super) async fn to(&self, target: &Target, patience: Duration) -> Result<Leg, RpcError> {
         let backend = &target.backend;
-        // One that was just about to be ended for want of use is started again.
+        let deadline = Instant::now() + patience;
+        // One that was just about to be ended for want of use is started again, and
+        // one that is lost while the call waits for a place.
         let mut turns = 3;
-        let (connection, lease, entered) = loop {
+        let (connection, lease, used, place) = loop {
+            let left = deadline.saturating_duration_since(Instant::now());
             let connecting = self
                 .instances
-                .connect(backend, self.caller, self.request, patience);
-            let (connection, lease) = connecting.await.map_err(|error| {
-                let method = self.request.method().unwrap_or_default();
-                backend.tally().refused();
-                info!(
-                    backend = backend.name(),
-                    method,
-                    "call failed: {}",
-                    error.brief()
-                );
-                error.to_rpc(backend.name())
-            })?;
-            let entered = connection.enter();
+                .connect(backend, self.caller, self.request, left);
+            let (connection, lease) = connecting
+                .await
+                .map_err(|error| self.refused(backend, &error))?;
+            let used = connection.enter();
             turns -= 1;
-            if entered.is_some() || turns == 0 {
-                break (connection, lease, entered);
+            if used.is_none() && turns > 0 {
+                continue;
+            }
+            match self.place(backend.name(), &connection, deadline).await {
+                Ok(place) => break (connection, lease, used, place),
+                Err(NoPlace::Gone) if turns > 0 => {}
+                Err(none) => {
+                    let error = no_place(backend, none, patience);
+                    return Err(self.refused(backend, &error));
+                }
             }
         };
         if let Some(level) = self.level {
             connection.want_level(level).await;
         }
-        self.over(connection, lease, entered, target)
+        let mut leg = self.over(connection, lease, used, target)?;
+        leg.place = place;
+        Ok(leg)
+    }
+
+    /// A place among the calls of the connection. What is about a task that was
+    /// begun there needs none: it may be what the task waits for.
+    async fn place(
+        &self,
+        backend: &str,
+        connection: &Connection,
+        deadline: Instant,
+    ) -> Result<Option<Place>, NoPlace> {
+        let method = self.request.method().unwrap_or_default();
+        if method.starts_with("tasks/") {
+            return Ok(None);
+        }
+        if let Some(place) = connection.places.free() {
+            return Ok(Some(place));
+        }
+        debug!(backend, method, "call waits for another to end");
+        connection.place(deadline).await.map(Some)
+    }
+
+    /// The call could not even be made.
+    fn refused(&self, backend: &Backend, error: &BackendError) -> RpcError {
+        let method = self.request.method().unwrap_or_default();
+        backend.tally().refused();
+        info!(
+            backend = backend.name(),
+            method,
+            "call failed: {}",
+            error.brief()
+        );
+        error.to_rpc(backend.name())
     }
 
     fn over(
@@ -150,6 +190,7 @@ impl Sending<'_> {
             bridge,
             lease,
             _used: used,
+            place: None,
         })
     }
 }
@@ -161,9 +202,29 @@ impl Leg {
         self.connection.tell(response);
     }
 
+    /// The backend has answered: another call may have the place.
+    pub(super) fn leave(&mut self) {
+        self.place = None;
+    }
+
     /// Whether the backend is the client's own.
     pub(super) fn is_own(&self) -> bool {
         self.lease.is_some()
+    }
+}
+
+/// What to tell of a call that got no place within `waited`.
+fn no_place(backend: &Backend, none: NoPlace, waited: Duration) -> BackendError {
+    let detail = match none {
+        NoPlace::Late(most) => return BackendError::Crowded { most, waited },
+        NoPlace::Gone => return BackendError::Closed("it is being ended".into()),
+        NoPlace::Crowded(most) => {
+            format!("limits.concurrency is {most}, and too many calls wait already")
+        }
+    };
+    BackendError::Unavailable {
+        backend: backend.name().to_owned(),
+        detail,
     }
 }
 

@@ -229,6 +229,8 @@ impl Relay {
             return Err(RpcError::new(UNAVAILABLE, "nobody is left to ask"));
         };
         let params = params::of(&self.request)?;
+        // It waits for a place like any other; with its own it would wait for itself.
+        self.leg.leave();
         let sending = Sending {
             instances: &self.instances,
             caller: &self.caller,

@@ -42,6 +42,7 @@ impl Relay {
         if !matches!(result.get_str("resultType"), Ok(Some(kind)) if kind == "input_required") {
             return false;
         }
+        self.leg.leave();
         self.rounds += 1;
         if self.rounds > MAX {
             self.give_up(format!("it asked for input in more than {MAX} rounds"));

@@ -37,6 +37,10 @@ pub struct BackendStatus {
     pub calls: u64,
     /// Those of them that ended with an error.
     pub errors: u64,
+    /// Calls that wait for others to end (`limits.concurrency`); a client's own
+    /// are not counted.
+    #[serde(default)]
+    pub waiting: usize,
     /// The median of a call's time, in microseconds.
     pub p50: Option<u64>,
     /// The time within which 95 of 100 calls have ended, in microseconds.
@@ -131,6 +135,7 @@ fn status(backend: &Backend) -> BackendStatus {
         resources: inventory.resources.len(),
         calls: tally.calls(),
         errors: tally.failed(),
+        waiting: connection.as_ref().map_or(0, |up| up.places.waiting()),
         p50: micros(0.5),
         p95: micros(0.95),
         restarts: tally.restarts(),

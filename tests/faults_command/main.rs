@@ -9,6 +9,7 @@ mod death;
 mod environment;
 mod leftovers;
 mod output;
+mod places;
 #[path = "../support/mod.rs"]
 mod support;
 

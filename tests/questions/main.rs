@@ -12,6 +12,7 @@ mod crowd;
 mod logging;
 mod own;
 mod parked;
+mod places;
 #[path = "../support/mod.rs"]
 mod support;
 

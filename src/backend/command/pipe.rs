@@ -140,6 +140,11 @@ impl Pipe {
         self.reason()
     }
 
+    /// Whether it is of no more use.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.is_cancelled()
+    }
+
     fn reason(&self) -> Arc<str> {
         let reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
         reason.clone().unwrap_or_else(|| "closed".into())

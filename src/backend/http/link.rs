@@ -161,6 +161,11 @@ impl HttpLink {
         self.reason.load().as_str().into()
     }
 
+    /// Whether the backend is out of reach.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.is_cancelled()
+    }
+
     /// Ends a legacy session at the server, and whatever listens to it.
     pub(crate) async fn end(&self) {
         self.stopped.cancel();

@@ -156,6 +156,11 @@ impl SseLink {
         self.0.reason().to_string().into()
     }
 
+    /// Whether the stream has ended.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.0.closed.is_cancelled()
+    }
+
     /// Ends the stream.
     pub(crate) fn end(&self) {
         self.0.close(BackendError::Http("stopped".to_owned()));

@@ -142,6 +142,7 @@ mod tests {
             resources: 0,
             calls: 1200,
             errors: 1,
+            waiting: 0,
             p50: Some(90),
             p95: Some(1_500),
             restarts: 0,

@@ -165,9 +165,10 @@ pub(in crate::config) struct Limits {
     pub(in crate::config) tasks: Option<u32>,
     /// Processor time of a command: `50%` is half of one processor, `200%` two.
     pub(in crate::config) cpu: Option<Share>,
-    /// Calls at the same time.
-    #[schemars(range(min = 1), extend("x-not-yet" = true))]
-    concurrency: Option<u32>,
+    /// Calls at the same time; up to 256 more wait their turn, within their
+    /// `timeout`. With `session: client` it holds for each client's own.
+    #[schemars(range(min = 1))]
+    pub(in crate::config) concurrency: Option<u32>,
     /// Calls a second. What comes beyond is answered with an error.
     #[schemars(range(min = 1))]
     pub(in crate::config) rate: Option<u32>,

@@ -26,6 +26,7 @@ fn share(name: &str, namespace: Namespace, inventory: Inventory) -> Share {
         timeout: Duration::ZERO,
         max_timeout: Duration::ZERO,
         max_message: 1,
+        concurrency: None,
         transport: Ok(Transport::Http(HttpSettings {
             endpoint: "http://127.0.0.1:1/mcp".parse().unwrap(),
             headers: Vec::new(),
