@@ -35,6 +35,7 @@ impl Front {
         let launcher = Launcher {
             mcpmux: env!("CARGO_BIN_EXE_mcpmux").into(),
             backend: PathBuf::new(),
+            broken: Vec::new(),
             http: listener.local_addr().expect("an address"),
             dir: dir.path().to_owned(),
         };

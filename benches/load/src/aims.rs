@@ -79,6 +79,29 @@ impl Aim {
 
 /// The aims, against `findings`.
 pub fn judge(findings: &Findings) -> Vec<Aim> {
+    let mut aims = speed(findings);
+    aims.extend(company(findings));
+    aims
+}
+
+/// How little broken backends may cost those that work.
+fn company(findings: &Findings) -> [Aim; 2] {
+    let aim = |what, clients| {
+        let summary = findings
+            .summaries
+            .iter()
+            .find(|summary| summary.target == Target::Half && summary.clients == clients);
+        let burden = summary.and_then(|summary| summary.burden);
+        let found = burden.map(|burden| burden.p50);
+        Aim::number(what, &Side::Under, Some(1.1), found, "")
+    };
+    [
+        aim("half broken, 1 client: p50, without them = 1", 1),
+        aim("half broken, 32 clients: p50, without them = 1", 32),
+    ]
+}
+
+fn speed(findings: &Findings) -> Vec<Aim> {
     let find = |scenario: &str, clients: usize, target: Target| {
         findings.summaries.iter().find(|summary| {
             summary.scenario == scenario && summary.clients == clients && summary.target == target

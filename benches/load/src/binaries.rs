@@ -17,6 +17,8 @@ pub struct Binaries {
     pub backend: PathBuf,
     /// `bench-relay`.
     pub relay: PathBuf,
+    /// The tests' scriptable backend.
+    pub peer: PathBuf,
     /// mcpmux.
     pub mcpmux: PathBuf,
     /// nginx, where it is installed.
@@ -30,9 +32,10 @@ struct Artifact {
 }
 
 impl Binaries {
-    /// Builds what is to be built, with optimisation. `mcpmux`, if given, is
-    /// taken as it is.
-    pub fn build(mcpmux: Option<PathBuf>) -> anyhow::Result<Self> {
+    /// Builds what is to be built, with this profile of cargo's. `mcpmux`, if
+    /// given, is taken as it is.
+    pub fn build(profile: &str, mcpmux: Option<PathBuf>) -> anyhow::Result<Self> {
+        let build = |package| build(profile, package);
         let peers = build("mcpmux-load")?;
         let mcpmux = match mcpmux {
             Some(path) => path,
@@ -41,6 +44,7 @@ impl Binaries {
         Ok(Self {
             backend: named(&peers, "bench-backend")?,
             relay: named(&peers, "bench-relay")?,
+            peer: named(&build("mcpmux-test-peer")?, "mcpmux-test-peer")?,
             mcpmux,
             nginx: nginx(),
         })
@@ -53,6 +57,7 @@ impl Binaries {
         Ok(Self {
             backend: beside("bench-backend"),
             relay: beside("bench-relay"),
+            peer: beside("mcpmux-test-peer"),
             mcpmux: mcpmux.unwrap_or_else(|| beside("mcpmux")),
             nginx: nginx(),
         })
@@ -60,12 +65,13 @@ impl Binaries {
 }
 
 /// Builds the programs of `package` and says where they are.
-fn build(package: &str) -> anyhow::Result<Vec<PathBuf>> {
+fn build(profile: &str, package: &str) -> anyhow::Result<Vec<PathBuf>> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .args([
             "build",
-            "--release",
+            "--profile",
+            profile,
             "--bins",
             "--message-format=json-render-diagnostics",
             "--package",

@@ -37,14 +37,30 @@ pub enum Backends {
     Stdio,
     /// As many as have [`TOOLS`] tools together, over HTTP.
     Many,
+    /// [`GOOD`](Self::GOOD) that work, the last of them over stdin and stdout,
+    /// and the broken ones of the [`Launcher`] or none.
+    Company {
+        /// Whether the broken ones are there.
+        broken: bool,
+    },
 }
 
 impl Backends {
     /// How many backends [`Backends::Many`] are.
     pub const MANY: usize = TOOLS / FEW;
 
+    /// How many backends work in [`Backends::Company`].
+    pub const GOOD: usize = 25;
+
+    /// How many of them nobody stops.
+    pub const STEADY: usize = 20;
+
+    /// The tool of that one of them which is a process.
+    pub const PIPE: &str = "pipe__echo";
+
     /// The configuration of mcpmux, in the JSON that is YAML too.
-    fn configuration(self, backend: &Path, http: SocketAddr) -> Value {
+    fn configuration(self, launcher: &Launcher) -> Value {
+        let (backend, http) = (&launcher.backend, launcher.http);
         let over_http = |name: String, path: String, era: Era| {
             let era = if era == Era::Legacy {
                 "legacy"
@@ -53,28 +69,33 @@ impl Backends {
             };
             json!({ "name": name, "transport": "http", "endpoint": format!("http://{http}{path}"), "era": era })
         };
+        let over_pipe = |name: &str, tools: usize| {
+            let command = json!([backend, "--stdio", "--tools", tools.to_string()]);
+            json!({ "name": name, "transport": "command", "command": command, "era": "legacy" })
+        };
+        let few = |count| {
+            (0..count).map(|n| over_http(format!("bench{n:02}"), format!("/few/{n}"), Era::Legacy))
+        };
         let backends = match self {
             Self::Http(upstream) => vec![over_http(
                 "bench".to_owned(),
                 upstream.path.to_owned(),
                 upstream.era,
             )],
-            Self::Stdio => {
-                let command = json!([backend, "--stdio", "--tools", TOOLS.to_string()]);
-                vec![
-                    json!({ "name": "bench", "transport": "command", "command": command, "era": "legacy" }),
-                ]
+            Self::Stdio => vec![over_pipe("bench", TOOLS)],
+            Self::Many => few(Self::MANY).collect(),
+            Self::Company { broken } => {
+                let pipe = over_pipe("pipe", FEW);
+                let broken = launcher.broken.iter().filter(|_| broken).cloned();
+                few(Self::GOOD - 1).chain([pipe]).chain(broken).collect()
             }
-            Self::Many => (0..Self::MANY)
-                .map(|n| over_http(format!("bench{n:02}"), format!("/few/{n}"), Era::Legacy))
-                .collect(),
         };
         json!({ "listen": { "transport": "http" }, "backends": backends })
     }
 
     fn tool(self) -> &'static str {
         match self {
-            Self::Many => "bench00__echo",
+            Self::Many | Self::Company { .. } => "bench00__echo",
             Self::Http(_) | Self::Stdio => "bench__echo",
         }
     }
@@ -89,6 +110,8 @@ pub struct Launcher {
     pub backend: PathBuf,
     /// The HTTP backend.
     pub http: SocketAddr,
+    /// The entries of broken backends, for [`Backends::Company`].
+    pub broken: Vec<Value>,
     /// Where its files go.
     pub dir: PathBuf,
 }
@@ -100,6 +123,8 @@ pub struct Daemon {
     pub process: Process,
     /// Its MCP endpoint.
     pub endpoint: Endpoint,
+    /// Where its files are.
+    pub home: PathBuf,
 }
 
 impl Launcher {
@@ -110,7 +135,7 @@ impl Launcher {
         let start = Instant::now();
         // It serves at once; its backends come when they come.
         loop {
-            let list = tokio::time::timeout(PATIENCE, first_list(&daemon.endpoint));
+            let list = tokio::time::timeout(PATIENCE, all_there(&daemon.endpoint, backends));
             let problem = match list.await.context("no answer").flatten() {
                 Ok(()) => return Ok(daemon),
                 Err(problem) => problem,
@@ -135,10 +160,7 @@ impl Launcher {
         let home = self.dir.join(name);
         fs::create_dir_all(&home)?;
         let file = home.join("mcpmux.yaml");
-        fs::write(
-            &file,
-            backends.configuration(&self.backend, self.http).to_string(),
-        )?;
+        fs::write(&file, backends.configuration(self).to_string())?;
         // The shell puts the socket where it belongs; mcpmux takes over its
         // process id.
         let mut command = Command::new("/bin/sh");
@@ -152,30 +174,53 @@ impl Launcher {
             .env("LISTEN_FDS", "1")
             .stdin(Stdio::from(OwnedFd::from(listener)))
             .stdout(Stdio::null());
-        for variable in [
-            "HOME",
-            "XDG_CONFIG_HOME",
-            "XDG_STATE_HOME",
-            "XDG_CACHE_HOME",
-            "XDG_RUNTIME_DIR",
-        ] {
-            command.env(variable, &home);
-        }
-        for variable in ["NOTIFY_SOCKET", "JOURNAL_STREAM", "LISTEN_FDNAMES"] {
-            command.env_remove(variable);
-        }
+        at_home(&mut command, &home);
         let process = Process::start(name, &mut command, &self.dir).context("mcpmux")?;
         let endpoint = Endpoint {
             address,
             path: "/mcp".to_owned(),
             tool: backends.tool().to_owned(),
         };
-        Ok(Daemon { process, endpoint })
+        Ok(Daemon {
+            process,
+            endpoint,
+            home,
+        })
     }
 }
 
-/// A new client's first list of tools, which must be complete.
-async fn first_list(endpoint: &Endpoint) -> anyhow::Result<()> {
+/// Lets a command of mcpmux have its files in `home`, and find there the
+/// mcpmux that has them too.
+pub fn at_home(command: &mut Command, home: &Path) {
+    for variable in [
+        "HOME",
+        "XDG_CONFIG_HOME",
+        "XDG_STATE_HOME",
+        "XDG_CACHE_HOME",
+        "XDG_RUNTIME_DIR",
+    ] {
+        command.env(variable, home);
+    }
+    for variable in ["NOTIFY_SOCKET", "JOURNAL_STREAM", "LISTEN_FDNAMES"] {
+        command.env_remove(variable);
+    }
+}
+
+/// A new client's first list of tools must be complete; beside broken backends,
+/// each good one must answer.
+async fn all_there(endpoint: &Endpoint, backends: Backends) -> anyhow::Result<()> {
+    if let Backends::Company { .. } = backends {
+        let names = (0..Backends::GOOD - 1).map(|n| format!("bench{n:02}__echo"));
+        for tool in names.chain([Backends::PIPE.to_owned()]) {
+            let endpoint = Endpoint {
+                tool,
+                ..endpoint.clone()
+            };
+            let mut client = Client::open(&endpoint, Era::Modern).await?;
+            client.call(Call::Echo(8)).await?;
+        }
+        return Ok(());
+    }
     let mut client = Client::open(endpoint, Era::Legacy).await?;
     client.call(Call::List(TOOLS)).await?;
     client.close().await

@@ -7,13 +7,15 @@
 //! [`request`] make calls, [`load`] makes many and times them, [`process`] and
 //! [`usage`] run the programs and read what they cost, [`target`] and
 //! [`stage`] put them in a line, [`scenario`] and [`rounds`] say what is
-//! measured when, [`sessions`] looks at many idle clients, [`aims`] and [`report`] what came of it.
+//! measured when, [`sessions`] looks at many idle clients, [`faults`] are bad
+//! company for backends that work, [`soak`] uses all of it for a long time, [`aims`] and [`report`] what came of it.
 
 pub mod activation;
 pub mod aims;
 pub mod backend;
 pub mod binaries;
 pub mod daemon;
+pub mod faults;
 pub mod load;
 pub mod memory;
 pub mod nginx;
@@ -24,6 +26,7 @@ pub mod request;
 pub mod rounds;
 pub mod scenario;
 pub mod sessions;
+pub mod soak;
 pub mod stage;
 pub mod target;
 pub mod usage;

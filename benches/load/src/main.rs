@@ -62,7 +62,7 @@ fn main() -> anyhow::Result<()> {
     let binaries = if options.no_build {
         Binaries::beside(options.mcpmux.clone())?
     } else {
-        Binaries::build(options.mcpmux.clone())?
+        Binaries::build("release", options.mcpmux.clone())?
     };
     // One thread, so that the load leaves the others to what is measured.
     let runtime = tokio::runtime::Builder::new_current_thread()

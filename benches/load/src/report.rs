@@ -71,6 +71,7 @@ impl fmt::Display for Report<'_> {
                 write_row(f, row)?;
             }
             write_messages(f, scenario, &rows)?;
+            write_burden(f, &rows)?;
             writeln!(f)?;
         }
         writeln!(
@@ -161,6 +162,24 @@ fn write_messages(
             row.target.label(),
             row.calls_per_second * f64::from(each)
         )?;
+    }
+    Ok(())
+}
+
+/// What broken backends cost, where there are any.
+fn write_burden(f: &mut fmt::Formatter<'_>, rows: &[&Summary]) -> fmt::Result {
+    for row in rows {
+        if let Some(burden) = row.burden {
+            writeln!(
+                f,
+                "  {:>7}  {:<20}  without the broken = 1: p50 {:.2}, p99 {:.2}, CPU {:.2}",
+                row.clients,
+                row.target.label(),
+                burden.p50,
+                burden.p99,
+                burden.cpu
+            )?;
+        }
     }
     Ok(())
 }

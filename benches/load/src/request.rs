@@ -121,6 +121,11 @@ impl Call {
 }
 
 impl Repeated {
+    /// The id that it has now.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
     /// The request, with a new id.
     pub fn renew(&mut self) -> &[u8] {
         self.id += 1;
@@ -188,6 +193,22 @@ pub fn echo(endpoint: &Endpoint, session: Option<&str>, text: &str) -> Vec<u8> {
         Some(&endpoint.tool),
         &body.to_string(),
     )
+}
+
+/// `notifications/cancelled` for the request `id`.
+pub fn cancelled(endpoint: &Endpoint, session: &str, id: u32) -> Vec<u8> {
+    let method = "notifications/cancelled";
+    let body = json!({ "jsonrpc": "2.0", "method": method, "params": { "requestId": id } });
+    let body = body.to_string();
+    post(endpoint, Era::Legacy, Some(session), method, None, &body)
+}
+
+/// `subscriptions/listen` of a modern client to changes of tools.
+pub fn listen(endpoint: &Endpoint) -> Vec<u8> {
+    let method = "subscriptions/listen";
+    let params = json!({ "notifications": { "toolsListChanged": true }, "_meta": modern_meta() });
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+    post(endpoint, Era::Modern, None, method, None, &body.to_string())
 }
 
 /// `DELETE`, which ends a legacy session.

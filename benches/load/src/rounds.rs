@@ -7,6 +7,7 @@ use anyhow::Context;
 use serde::Serialize;
 
 use crate::{
+    faults::Trouble,
     load::{self, Sample},
     scenario::{CLIENTS, Scenario},
     stage::Stage,
@@ -65,6 +66,19 @@ pub struct Summary {
     pub cpu_ratio: Option<f64>,
     /// Calls per second as a multiple of nginx's.
     pub rate_ratio: Option<f64>,
+    /// What broken backends cost those that work.
+    pub burden: Option<Burden>,
+}
+
+/// A sample beside broken backends as a multiple of one without them.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Burden {
+    /// Of the median time of a call.
+    pub p50: f64,
+    /// Of the time that 99 of 100 calls stay under.
+    pub p99: f64,
+    /// Of the CPU time per call.
+    pub cpu: f64,
 }
 
 /// Measures `scenarios` through those of their targets that `wanted` accepts;
@@ -106,6 +120,8 @@ pub async fn run(
                 for cell in turn {
                     progress(round, scenario, clients, cell.target);
                     let spot = stage.place(scenario, cell.target).await?;
+                    let trouble = (!spot.broken.is_empty())
+                        .then(|| Trouble::begin(&spot.endpoint, &spot.broken));
                     let sample = load::run(
                         &spot.endpoint,
                         scenario.era,
@@ -122,6 +138,7 @@ pub async fn run(
                         )
                     };
                     cell.samples.push(sample.await.with_context(context)?);
+                    drop(trouble);
                 }
             }
         }
@@ -157,6 +174,8 @@ impl Cell {
                     .collect(),
             ))
         };
+        let without = self.target.without_broken().and_then(other);
+        let burden = |compare: fn(&Sample, &Sample) -> f64| paired(without, compare);
         let added = |samples: Option<&[Sample]>| {
             let added = samples?
                 .iter()
@@ -188,6 +207,10 @@ impl Cell {
                 .map(|(own, nginx)| own / nginx),
             cpu_ratio: paired(nginx, |own, nginx| own.cpu / nginx.cpu),
             rate_ratio: paired(nginx, |own, nginx| own.rate / nginx.rate),
+            burden: burden(|own, without| own.p50 / without.p50)
+                .zip(burden(|own, without| own.p99 / without.p99))
+                .zip(burden(|own, without| own.cpu / without.cpu))
+                .map(|((p50, p99), cpu)| Burden { p50, p99, cpu }),
         }
     }
 }

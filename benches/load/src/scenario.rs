@@ -110,6 +110,19 @@ pub const ALL: &[Scenario] = &[
         targets: EVERY,
     },
     Scenario {
+        name: "broken",
+        title: "small call to a good backend, with and without broken ones beside it",
+        call: SMALL,
+        era: Era::Legacy,
+        upstream: LEGACY,
+        targets: &[
+            Target::Good,
+            Target::Half,
+            Target::GoodStdio,
+            Target::HalfStdio,
+        ],
+    },
+    Scenario {
         name: "list",
         title: "tools/list (200 tools)",
         call: Call::List(TOOLS),

@@ -1,7 +1,12 @@
 //! The stage: everything that takes part in a run, started when it is first
 //! needed and ended with the run.
 
-use std::{collections::HashMap, net::SocketAddr, path::Path, process::Command};
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::Context;
 use tempfile::TempDir;
@@ -9,6 +14,7 @@ use tempfile::TempDir;
 use crate::{
     binaries::Binaries,
     daemon::{Backends, Daemon, Launcher},
+    faults::Faults,
     nginx,
     process::Process,
     request::Endpoint,
@@ -24,6 +30,8 @@ pub struct Place {
     pub endpoint: Endpoint,
     /// The proxy's processes; none where there is no proxy.
     pub pids: Vec<u32>,
+    /// Tools of broken backends, which are called now and then meanwhile.
+    pub broken: Vec<String>,
 }
 
 /// A proxy's resident memory, in MiB.
@@ -44,6 +52,7 @@ pub struct Stage {
     daemons: HashMap<Backends, (Daemon, f64)>,
     proxies: HashMap<Target, (Process, SocketAddr, Vec<u32>, f64)>,
     launcher: Launcher,
+    faults: Option<Faults>,
     binaries: Binaries,
     _backend: Process,
     dir: TempDir,
@@ -60,6 +69,7 @@ impl Stage {
             mcpmux: binaries.mcpmux.clone(),
             backend: binaries.backend.clone(),
             http,
+            broken: Vec::new(),
             dir: dir.path().to_owned(),
         };
         let (daemons, proxies) = Default::default();
@@ -67,6 +77,7 @@ impl Stage {
             daemons,
             proxies,
             launcher,
+            faults: None,
             binaries,
             _backend: backend,
             dir,
@@ -104,21 +115,27 @@ impl Stage {
             Target::Direct => Place {
                 endpoint: direct(self.launcher.http, path),
                 pids: Vec::new(),
+                broken: Vec::new(),
             },
             Target::Kept => Place {
                 endpoint: direct(self.launcher.http, "/kept"),
                 pids: Vec::new(),
+                broken: Vec::new(),
             },
             Target::Nginx | Target::Hyper => {
                 let (address, pids) = self.proxy(target)?;
                 Place {
                     endpoint: direct(address, path),
                     pids,
+                    broken: Vec::new(),
                 }
             }
             Target::Mcpmux => self.daemon(Backends::Http(scenario.upstream)).await?,
             Target::Stdio => self.daemon(Backends::Stdio).await?,
             Target::Fifty => self.daemon(Backends::Many).await?,
+            Target::Good | Target::GoodStdio | Target::Half | Target::HalfStdio => {
+                self.company(target).await?
+            }
         })
     }
 
@@ -138,6 +155,8 @@ impl Stage {
                 Backends::Http(_) => continue,
                 Backends::Stdio => Target::Stdio,
                 Backends::Many => Target::Fifty,
+                Backends::Company { broken: false } => Target::Good,
+                Backends::Company { broken: true } => Target::Half,
             };
             all.push(Resident {
                 target,
@@ -171,6 +190,31 @@ impl Stage {
         Ok((*address, pids.clone()))
     }
 
+    /// Good backends, and broken ones where `target` has them.
+    async fn company(&mut self, target: Target) -> anyhow::Result<Place> {
+        let broken = target.without_broken().is_some();
+        if broken && self.faults.is_none() {
+            let faults = Faults::start(&self.binaries.peer, self.dir.path()).await?;
+            self.launcher.broken.clone_from(&faults.entries);
+            self.faults = Some(faults);
+        }
+        let mut place = self.daemon(Backends::Company { broken }).await?;
+        if let Some(faults) = self.faults.as_ref().filter(|_| broken) {
+            place.broken.clone_from(&faults.tools);
+        }
+        if matches!(target, Target::GoodStdio | Target::HalfStdio) {
+            Backends::PIPE.clone_into(&mut place.endpoint.tool);
+        }
+        Ok(place)
+    }
+
+    /// A mcpmux with good and broken backends, and where its files are.
+    pub async fn soaked(&mut self) -> anyhow::Result<(Place, PathBuf)> {
+        let place = self.company(Target::Half).await?;
+        let (daemon, _) = &self.daemons[&Backends::Company { broken: true }];
+        Ok((place, daemon.home.clone()))
+    }
+
     async fn daemon(&mut self, backends: Backends) -> anyhow::Result<Place> {
         if !self.daemons.contains_key(&backends) {
             let name = format!("mcpmux-{}", self.daemons.len());
@@ -182,6 +226,7 @@ impl Stage {
         Ok(Place {
             endpoint: daemon.endpoint.clone(),
             pids: vec![daemon.process.id()],
+            broken: Vec::new(),
         })
     }
 }

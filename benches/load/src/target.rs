@@ -23,6 +23,14 @@ pub enum Target {
     /// mcpmux, with 50 HTTP backends that have as many tools together as one
     /// otherwise has.
     Fifty,
+    /// mcpmux, with 25 backends that work.
+    Good,
+    /// The same, and as many broken ones.
+    Half,
+    /// As [`Good`](Self::Good); what is called is a stdio backend.
+    GoodStdio,
+    /// As [`Half`](Self::Half); what is called is a stdio backend.
+    HalfStdio,
 }
 
 impl Target {
@@ -36,12 +44,25 @@ impl Target {
             Self::Mcpmux => "mcpmux",
             Self::Stdio => "mcpmux, stdio",
             Self::Fifty => "mcpmux, 50 backends",
+            Self::Good => "25 good",
+            Self::Half => "25 good, 25 broken",
+            Self::GoodStdio => "25 good, stdio",
+            Self::HalfStdio => "25 and 25, stdio",
         }
     }
 
     /// Whether it is mcpmux.
     pub const fn is_mcpmux(self) -> bool {
-        matches!(self, Self::Mcpmux | Self::Stdio | Self::Fifty)
+        !matches!(self, Self::Direct | Self::Kept | Self::Nginx | Self::Hyper)
+    }
+
+    /// The target that this one is as, but for its broken backends.
+    pub const fn without_broken(self) -> Option<Self> {
+        match self {
+            Self::Half => Some(Self::Good),
+            Self::HalfStdio => Some(Self::GoodStdio),
+            _ => None,
+        }
     }
 
     /// Whether there is a process of its own to be watched.

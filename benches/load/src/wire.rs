@@ -112,6 +112,11 @@ impl Connection {
         })
     }
 
+    /// Sends `request` and reads nothing.
+    pub async fn send(&mut self, request: &[u8]) -> Result<(), WireError> {
+        Ok(self.stream.write_all(request).await?)
+    }
+
     /// Sends `request` and reads the head of an answer that does not end; its
     /// pieces are read by [`piece`](Self::piece).
     pub async fn open_stream(&mut self, request: &[u8]) -> Result<(), WireError> {
