@@ -3,6 +3,7 @@
 CARGO ?= cargo
 PREFIX ?= $(HOME)/.local
 BINARY ?= target/release/mcpmux
+SOAK ?= 20m
 
 # Below the home directory everything goes where a user's own files go, and the
 # units keep their %h; elsewhere where a machine's go.
@@ -25,7 +26,7 @@ fish = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/mcpmux.fish
 
 SCRIPTS := .ci/run systemd/verify tests/prepare tests/conformance/install tests/oauth/install tests/systemd/machine tests/real/install
 
-.PHONY: help run build test lint audit bench install uninstall
+.PHONY: help run build test lint audit bench soak install uninstall
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
@@ -57,6 +58,10 @@ audit: ## known vulnerabilities of the crates below mcpmux
 bench: ## measure mcpmux under load, beside nginx where it is installed
 	$(CARGO) build --release --locked --workspace
 	$(CARGO) run --release --locked -p mcpmux-load
+
+soak: ## use mcpmux for SOAK=20m, and see whether what it holds grows
+	$(CARGO) build --release --locked --workspace
+	$(CARGO) run --release --locked -p mcpmux-load --bin mcpmux-soak -- --duration $(SOAK)
 
 install: $(BINARY) ## install the binary, units, completions and an example
 	install -D -m 755 $(BINARY) $(bin)/mcpmux
