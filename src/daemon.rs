@@ -61,11 +61,12 @@ impl DaemonError {
 /// Serves clients as `config` says until SIGTERM, SIGINT or SIGHUP, then
 /// finishes what is in flight and ends every backend.
 ///
-/// `taken` is what systemd handed over; with any socket among it,
+/// `access` says who may come in. `taken` is what systemd handed over; with any socket among it,
 /// `listen.address` and `listen.socket` are not bound, and mcpmux also ends when
 /// no client was there for `listen.idle_exit`. Returns when everything has ended.
 pub async fn run(
     config: &Config,
+    access: Access,
     taken: Taken,
     notifier: Arc<Notifier>,
 ) -> Result<(), DaemonError> {
@@ -76,6 +77,7 @@ pub async fn run(
     let house = House {
         started: Instant::now(),
         config,
+        access: Arc::new(access),
         memory: Arc::new(recollect(config).await),
         limits: Arc::new(count(config).await),
         logins,
@@ -105,6 +107,7 @@ pub async fn run(
 struct House<'a> {
     started: Instant,
     config: &'a Config,
+    access: Arc<Access>,
     memory: Arc<Memory>,
     limits: Arc<Limits>,
     logins: Arc<Logins>,
@@ -151,7 +154,7 @@ impl House<'_> {
         let mut addresses = Vec::new();
         for socket in &sockets {
             let address = address(socket, &listen.path);
-            announce(socket, &address);
+            announce(socket, &address, self.config.access.insecure);
             addresses.push(address);
         }
         if let Some(address) = browsers_reach(&sockets) {
@@ -173,7 +176,7 @@ impl House<'_> {
         let serving = listener::serve(
             Arc::clone(&mux),
             Arc::clone(&self.logins),
-            Arc::<Access>::default(),
+            Arc::clone(&self.access),
             listen,
             sockets,
             keeping,

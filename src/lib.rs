@@ -9,13 +9,13 @@ pub mod protocol;
 mod secret;
 mod web;
 
-pub mod access;
 pub mod audit;
 pub mod credential;
 pub mod limits;
 mod store;
 pub mod systemd;
 
+pub mod access;
 pub mod backend;
 
 pub mod mux;

@@ -2,13 +2,33 @@
 
 use std::net::IpAddr;
 
-use super::Principal;
+use super::{DEFAULT_ROLE, Identity, Principal};
 
 /// The other end of a connection; found once, when it is accepted.
 #[derive(Debug, Clone)]
 pub struct Peer {
     /// The address of this end; `None` for a unix socket.
     pub local: Option<IpAddr>,
-    /// Who it is, unless a request says more.
-    pub principal: Principal,
+    /// Who it is, if the connection tells; else a request must.
+    pub(super) principal: Option<Principal>,
+}
+
+impl Peer {
+    /// One that is known by its connection.
+    pub(super) fn known(local: Option<IpAddr>, identity: Identity) -> Self {
+        Self {
+            local,
+            principal: Some(Principal::new(identity, DEFAULT_ROLE)),
+        }
+    }
+
+    /// Whether it may come in without a credential, as far as its connection goes.
+    pub fn is_known(&self) -> bool {
+        self.principal.is_some()
+    }
+
+    /// Its name, for the audit.
+    pub(crate) fn name(&self) -> &str {
+        self.principal.as_ref().map_or("unknown", Principal::name)
+    }
 }

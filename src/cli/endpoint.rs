@@ -5,8 +5,9 @@ use std::time::Duration;
 use url::Url;
 
 use crate::config::{
-    AuditSettings, Auth, BackendName, BackendSettings, Config, ConnectRetry, EraSetting,
-    HttpSettings, Listen, Namespace, Quota, SessionSetting, Start, TokenStore, Transport,
+    AccessSettings, AuditSettings, Auth, BackendName, BackendSettings, Config, ConnectRetry,
+    EraSetting, HttpSettings, Listen, Namespace, Quota, SessionSetting, Start, TokenStore,
+    Transport,
 };
 
 /// The longest message, in bytes.
@@ -76,6 +77,7 @@ fn behind(
         audit: AuditSettings::default(),
         path: None,
         listen: Listen::default(),
+        access: AccessSettings::default(),
         token_store: TokenStore::default(),
         connect_retry,
         backends: backends.collect(),

@@ -1,12 +1,13 @@
 //! `mcpmux serve`: the daemon.
 
-use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use super::{exit, start_log};
 use crate::{
+    access::Access,
     config::{Config, ListenTransport},
     daemon,
-    systemd::{LogOptions, Notifier, refuse, take_descriptors},
+    systemd::{Listener, LogOptions, Notifier, Taken, refuse, take_descriptors},
 };
 
 /// Serve clients until told to stop.
@@ -66,6 +67,17 @@ pub(super) fn run(args: &Args, config: Option<&Path>, log: &LogOptions) -> ExitC
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
+    let access = match Access::open(&config, &addresses(&config, &taken)) {
+        Ok(access) => access,
+        Err(error) => {
+            tracing::error!("{error}");
+            refuse(
+                &taken.sockets,
+                "mcpmux cannot serve as it is configured: its log says why",
+            );
+            return exit::CONFIG.into();
+        }
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -76,7 +88,7 @@ pub(super) fn run(args: &Args, config: Option<&Path>, log: &LogOptions) -> ExitC
             return ExitCode::FAILURE;
         }
     };
-    let outcome = runtime.block_on(daemon::run(&config, taken, notifier));
+    let outcome = runtime.block_on(daemon::run(&config, access, taken, notifier));
     // What still runs is dropped here, helpers and half-begun backends among
     // it. A thread that reads stdin cannot be called back, so the wait is short.
     runtime.shutdown_timeout(LAST_WAIT);
@@ -91,4 +103,18 @@ pub(super) fn run(args: &Args, config: Option<&Path>, log: &LogOptions) -> ExitC
             }
         }
     }
+}
+
+/// The TCP addresses on which clients will be served.
+fn addresses(config: &Config, taken: &Taken) -> Vec<SocketAddr> {
+    if taken.sockets.is_empty() {
+        return vec![config.listen.address];
+    }
+    let sockets = taken.sockets.iter();
+    sockets
+        .filter_map(|socket| match &socket.listener {
+            Listener::Tcp(listener) => listener.local_addr().ok(),
+            Listener::Unix(_) => None,
+        })
+        .collect()
 }

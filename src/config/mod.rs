@@ -33,9 +33,9 @@ pub use error::{ConfigError, Problem};
 pub use quantity::duration;
 pub use quota::Quota;
 pub use settings::{
-    AuditSettings, Auth, BackendName, BackendSettings, CommandSettings, Config, ConnectRetry, Dpop,
-    EraSetting, Given, Grant, HttpSettings, IdentityPlace, IdentityProvider, Listen,
-    ListenTransport, Namespace, OAuthSettings, Resource, SessionSetting, Start, StoreKind,
+    AccessSettings, AuditSettings, Auth, BackendName, BackendSettings, CommandSettings, Config,
+    ConnectRetry, Dpop, EraSetting, Given, Grant, HttpSettings, IdentityPlace, IdentityProvider,
+    Listen, ListenTransport, Namespace, OAuthSettings, Resource, SessionSetting, Start, StoreKind,
     TokenStore, Transport, Unresolved, VaultKey,
 };
 

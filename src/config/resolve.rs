@@ -14,9 +14,9 @@ use super::{
     format,
     quota::Quota,
     settings::{
-        AuditSettings, BackendName, BackendSettings, CommandSettings, Config, ConnectRetry,
-        EraSetting, HttpSettings, Listen, ListenTransport, Namespace, SessionSetting, Start,
-        StoreKind, TokenStore, Transport, Unresolved, VaultKey,
+        AccessSettings, AuditSettings, BackendName, BackendSettings, CommandSettings, Config,
+        ConnectRetry, EraSetting, HttpSettings, Listen, ListenTransport, Namespace, SessionSetting,
+        Start, StoreKind, TokenStore, Transport, Unresolved, VaultKey,
     },
     tree,
     validate::{Outcome, Walk},
@@ -151,6 +151,7 @@ impl<'a> Resolver<'a> {
         Ok(Config {
             path,
             listen,
+            access: access(self.document.access),
             connect_retry: ConnectRetry {
                 enabled: self.document.connect_retry.enabled,
                 max_delay: self.document.connect_retry.max_delay.0,
@@ -283,6 +284,13 @@ fn listen(listen: document::Listen) -> Result<Listen, String> {
         max_body: listen.max_body.0,
         idle_exit: listen.idle_exit.map(|span| span.0),
     })
+}
+
+fn access(access: document::Access) -> AccessSettings {
+    AccessSettings {
+        local_users: access.local_users,
+        insecure: access.insecure,
+    }
 }
 
 fn token_store(store: document::TokenStore) -> TokenStore {

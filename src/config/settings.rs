@@ -1,6 +1,7 @@
 //! The settings that the rest of the house reads: validated, expanded, with
 //! every default filled in. Nothing here knows of YAML.
 
+mod access;
 mod oauth;
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
@@ -8,6 +9,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 use http::HeaderName;
 use url::Url;
 
+pub use self::access::AccessSettings;
 pub use self::oauth::{
     Dpop, Given, Grant, IdentityPlace, IdentityProvider, OAuthSettings, Resource,
 };
@@ -21,6 +23,8 @@ pub struct Config {
     pub path: Option<PathBuf>,
     /// Where clients come in.
     pub listen: Listen,
+    /// Who may come in.
+    pub access: AccessSettings,
     /// How a backend that cannot be reached is tried again.
     pub connect_retry: ConnectRetry,
     /// Where `OAuth` tokens are kept.

@@ -119,11 +119,12 @@ pub(super) fn browsers_reach(sockets: &[Socket]) -> Option<SocketAddr> {
     addresses.min_by_key(|address| !address.ip().is_loopback())
 }
 
-pub(super) fn announce(socket: &Socket, address: &str) {
+pub(super) fn announce(socket: &Socket, address: &str, insecure: bool) {
     info!("listening on {address}");
     if let Socket::Tcp(listener) = socket
         && let Ok(address) = listener.local_addr()
-        && !address.ip().is_loopback()
+        && !address.ip().to_canonical().is_loopback()
+        && insecure
     {
         warn_of_open_door(address);
     }
@@ -147,9 +148,9 @@ pub(super) fn address(socket: &Socket, path: &str) -> String {
 
 fn warn_of_open_door(address: SocketAddr) {
     warn!(
-        "{address} is reachable from other machines, and clients are not asked who they are: \
-         everyone who can reach it can call every backend's tools with the credentials that mcpmux holds. \
-         Bind 127.0.0.1 unless something in front of it authenticates clients"
+        "{address} is reachable from other machines, and clients are not asked who they are \
+         (access.insecure): everyone who can reach it can call every backend's tools with the \
+         credentials that mcpmux holds"
     );
 }
 

@@ -19,7 +19,7 @@ use super::{
     sessions::Sessions,
 };
 use crate::{
-    access::{Access, Peer, Principal},
+    access::{Access, Denied, Peer, Principal, Refused},
     config::Listen,
     credential::Logins,
     mux::{Caller, Mux},
@@ -66,7 +66,12 @@ impl Endpoint {
 
     /// Answers one request of `peer`.
     pub(super) async fn answer(&self, peer: &Peer, request: Request<Incoming>) -> Response<Reply> {
-        if request.uri().path() == HEALTH {
+        let path = request.uri().path();
+        // What is not for clients is for who needs no credential to come in.
+        if matches!(path, HEALTH | callback::PATH) && !peer.is_known() {
+            return plain(StatusCode::FORBIDDEN, format!("{Refused}\n"));
+        }
+        if path == HEALTH {
             return match *request.method() {
                 Method::GET | Method::HEAD => plain(StatusCode::OK, "ok\n".to_owned()),
                 _ => not_allowed("GET, HEAD"),
@@ -79,8 +84,7 @@ impl Endpoint {
             Ok(origin) => origin.cloned(),
             Err(refused) => {
                 warn!("refused a request: {refused}");
-                let who = peer.principal.name();
-                self.mux.audit().refused(who, &refused.to_string());
+                self.mux.audit().refused(peer.name(), &refused.to_string());
                 if request.uri().path() == callback::PATH {
                     return callback::refuse(&refused);
                 }
@@ -94,17 +98,7 @@ impl Endpoint {
             return callback::answer(&self.logins, &request).await;
         }
         let mut response = if request.uri().path() == self.path {
-            let who = self.access.recognise(peer, request.headers());
-            if let Some(too_much) = self.limited(&who) {
-                return too_much;
-            }
-            match *request.method() {
-                Method::POST => self.post(who, request).await,
-                Method::GET => self.get(&who, request.headers()),
-                Method::DELETE => self.delete(&who, request.headers()),
-                Method::OPTIONS if origin.is_some() => empty(StatusCode::NO_CONTENT),
-                _ => not_allowed(METHODS),
-            }
+            self.served(peer, request, origin.is_some()).await
         } else {
             plain(
                 StatusCode::NOT_FOUND,
@@ -126,6 +120,33 @@ impl Endpoint {
         let mut response = refuse((StatusCode::TOO_MANY_REQUESTS, exhausted.into()));
         response.headers_mut().insert(header::RETRY_AFTER, seconds);
         Some(response)
+    }
+
+    /// Answers a request to the MCP endpoint itself, of a page of an allowed
+    /// origin if `from_page`.
+    async fn served(
+        &self,
+        peer: &Peer,
+        request: Request<Incoming>,
+        from_page: bool,
+    ) -> Response<Reply> {
+        // A browser asks before it sends a credential (Fetch standard, CORS-preflight).
+        if from_page && request.method() == Method::OPTIONS {
+            return empty(StatusCode::NO_CONTENT);
+        }
+        let who = match self.access.recognise(peer, request.headers()).await {
+            Ok(who) => who,
+            Err(denied) => return deny(denied),
+        };
+        if let Some(too_much) = self.limited(&who) {
+            return too_much;
+        }
+        match *request.method() {
+            Method::POST => self.post(who, request).await,
+            Method::GET => self.get(&who, request.headers()),
+            Method::DELETE => self.delete(&who, request.headers()),
+            _ => not_allowed(METHODS),
+        }
     }
 
     async fn post(&self, who: Principal, request: Request<Incoming>) -> Response<Reply> {
@@ -331,6 +352,22 @@ fn is_json(headers: &HeaderMap) -> bool {
         })
 }
 
+/// The answer to a request of somebody who may not come in.
+fn deny(denied: Denied) -> Response<Reply> {
+    let Denied {
+        status,
+        challenge,
+        why,
+    } = denied;
+    let mut response = refuse((status, RpcError::new(INVALID_REQUEST, why)));
+    if let Some(challenge) = challenge {
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
 /// The answer to a request that is refused before its id was read.
 pub(super) fn refuse((status, error): Refusal) -> Response<Reply> {
     json(status, Message::failure(None, &error).into_bytes())
@@ -372,6 +409,6 @@ fn cross_origin(headers: &mut HeaderMap, origin: HeaderValue) {
     );
     headers.insert(
         header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("Mcp-Session-Id"),
+        HeaderValue::from_static("Mcp-Session-Id, WWW-Authenticate"),
     );
 }

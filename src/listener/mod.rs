@@ -3,8 +3,8 @@
 use std::{io, sync::Arc, time::Duration};
 
 use tokio::{
-    net::{TcpListener, UnixListener},
-    sync::Semaphore,
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
@@ -27,6 +27,7 @@ mod origin;
 mod outbox;
 mod presence;
 mod record;
+mod refusal;
 mod regret;
 mod render;
 mod ring;
@@ -34,15 +35,11 @@ mod session;
 mod sessions;
 pub mod stdio;
 
-use crate::{
-    access::{Access, Peer},
-    config::Listen,
-    credential::Logins,
-    mux::Mux,
-};
+use crate::{access::Access, config::Listen, credential::Logins, mux::Mux};
 use endpoint::Endpoint;
 pub use keeping::Keeping;
 pub use presence::Presence;
+use refusal::Refusal;
 
 /// The most connections served at once; more wait in the kernel's queue. As many
 /// sessions as there can be may each have a stream open beside their calls.
@@ -54,9 +51,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// A socket that clients connect to.
 #[derive(Debug)]
 pub enum Socket {
-    /// TCP, guarded by `Host` and `Origin`.
+    /// TCP, guarded by whose the other end is, `Host` and `Origin`.
     Tcp(TcpListener),
-    /// A unix socket, guarded by its file's mode.
+    /// A unix socket, guarded by its file's mode and whose the other end is.
     Unix(UnixListener),
 }
 
@@ -101,6 +98,7 @@ async fn serve_with(
     let connections = presence.connections();
     let draining = CancellationToken::new();
     let aborted = CancellationToken::new();
+    let refusal = Refusal::default();
     let accepting = TaskTracker::new();
     for socket in sockets {
         let (endpoint, places, connections) = (
@@ -109,7 +107,7 @@ async fn serve_with(
             connections.clone(),
         );
         let (stop, draining, aborted) = (stop.clone(), draining.clone(), aborted.clone());
-        let presence = Arc::clone(presence);
+        let (presence, refusal) = (Arc::clone(presence), refusal.clone());
         accepting.spawn(async move {
             loop {
                 let Ok(place) = Arc::clone(&places).acquire_owned().await else {
@@ -120,27 +118,15 @@ async fn serve_with(
                 let accepted = tokio::select! {
                     biased;
                     () = stop.cancelled() => return,
-                    accepted = accept(&socket, &endpoint.access) => accepted,
+                    accepted = accept(&socket) => accepted,
                 };
                 presence.came();
-                let (endpoint, draining, aborted) =
-                    (Arc::clone(&endpoint), draining.clone(), aborted.clone());
+                let (endpoint, draining) = (Arc::clone(&endpoint), draining.clone());
+                let (aborted, refusal) = (aborted.clone(), refusal.clone());
                 match accepted {
-                    Ok(Accepted::Tcp(stream, peer)) => connections.spawn(async move {
-                        let _place = place;
-                        aborted
-                            .run_until_cancelled(connection::serve(
-                                endpoint, stream, peer, draining,
-                            ))
-                            .await;
-                    }),
-                    Ok(Accepted::Unix(stream, peer)) => connections.spawn(async move {
-                        let _place = place;
-                        aborted
-                            .run_until_cancelled(connection::serve(
-                                endpoint, stream, peer, draining,
-                            ))
-                            .await;
+                    Ok(accepted) => connections.spawn(async move {
+                        let served = admit(endpoint, accepted, refusal, place, draining);
+                        aborted.run_until_cancelled(served).await;
                     }),
                     Err(error) => {
                         if !is_passing(&error) {
@@ -173,22 +159,46 @@ async fn serve_with(
 }
 
 enum Accepted {
-    Tcp(tokio::net::TcpStream, Peer),
-    Unix(tokio::net::UnixStream, Peer),
+    Tcp(TcpStream),
+    Unix(UnixStream),
 }
 
-async fn accept(socket: &Socket, access: &Access) -> io::Result<Accepted> {
+/// Serves an accepted connection, which has a `place`, if it may come in.
+async fn admit(
+    endpoint: Arc<Endpoint>,
+    accepted: Accepted,
+    refusal: Refusal,
+    place: OwnedSemaphorePermit,
+    draining: CancellationToken,
+) {
+    match accepted {
+        Accepted::Tcp(stream) => match endpoint.access.tcp(&stream) {
+            Ok(peer) => connection::serve(endpoint, stream, peer, draining).await,
+            Err(refused) => {
+                drop(place);
+                refusal.tell(stream, refused).await;
+            }
+        },
+        Accepted::Unix(stream) => match endpoint.access.unix(&stream) {
+            Ok(peer) => connection::serve(endpoint, stream, peer, draining).await,
+            Err(refused) => {
+                drop(place);
+                refusal.tell(stream, refused).await;
+            }
+        },
+    }
+}
+
+async fn accept(socket: &Socket) -> io::Result<Accepted> {
     match socket {
         Socket::Tcp(listener) => {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
-            let peer = access.tcp(stream.local_addr()?.ip());
-            Ok(Accepted::Tcp(stream, peer))
+            Ok(Accepted::Tcp(stream))
         }
         Socket::Unix(listener) => {
             let (stream, _) = listener.accept().await?;
-            let peer = access.unix(stream.peer_cred()?.uid());
-            Ok(Accepted::Unix(stream, peer))
+            Ok(Accepted::Unix(stream))
         }
     }
 }

@@ -7,6 +7,7 @@
 //! - `x-not-yet` marks a key or a value that is accepted and has no effect yet;
 //! - `x-order` has the keys in the order in which people read them.
 
+mod access;
 mod audit;
 mod auth;
 mod backend;
@@ -22,6 +23,7 @@ use serde_json::{Value, json};
 use self::order::in_order;
 use super::quantity::{Size, Span};
 
+pub(super) use access::Access;
 pub(super) use audit::Audit;
 pub(super) use auth::{Auth, AuthType, Dpop, Grant};
 pub(super) use backend::{Backend, BackendTransport, Era, Limits, Namespace, Session, Start};
@@ -36,6 +38,8 @@ pub(super) use token_store::{StoreKind, TokenStore, VaultKey};
 pub(super) struct Document {
     /// Where clients come in.
     pub(super) listen: Listen,
+    /// Who may come in.
+    pub(super) access: Access,
     /// How a backend that cannot be reached is tried again.
     pub(super) connect_retry: ConnectRetry,
     /// Where `OAuth` tokens are kept.
