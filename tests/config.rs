@@ -374,10 +374,7 @@ backends:
   - { <<: *a, name: b }
 ",
     );
-    assert_eq!(
-        config.warnings,
-        ["`backends[].tools` is not yet in effect",]
-    );
+    assert_eq!(config.warnings, [""; 0]);
     assert!(
         matches!(&config.backends[1].transport, Ok(Transport::Http(http)) if matches!(http.auth, Auth::OAuth(_)))
     );

@@ -11,7 +11,8 @@ use tokio::{
 use super::{Backend, Connection, Ear, Link, Places, State, command::CommandLink};
 use crate::{
     config::{
-        BackendName, BackendSettings, EraSetting, Namespace, SessionSetting, Start, Unresolved,
+        BackendName, BackendSettings, EraSetting, Namespace, SessionSetting, Start, ToolSettings,
+        Unresolved,
     },
     protocol::Revision,
 };
@@ -42,6 +43,7 @@ impl Backend {
                 max_timeout: LONG,
                 max_message: 1 << 20,
                 concurrency: None,
+                tools: ToolSettings::default(),
                 transport: Err(Unresolved {
                     key: String::new(),
                     problem: String::new(),

@@ -12,7 +12,7 @@ use super::{exit, quieter, start_log, survey};
 use crate::{
     config::{self, BackendSettings, Config, Namespace},
     credential::Logins,
-    mux::{Mux, Shortened},
+    mux::{Misfit, Mux, Shortened},
     protocol::name,
     systemd::LogOptions,
 };
@@ -44,8 +44,9 @@ pub(super) struct CheckArgs {
     /// Print the JSON Schema of the configuration instead
     #[arg(long)]
     pub schema: bool,
-    /// Start every backend as well, and tell which are not reached and which
-    /// tools get another name because theirs is too long for clients
+    /// Start every backend as well, and tell which are not reached, which tools
+    /// get another name because theirs is too long for clients, and which of
+    /// `tools.rename` and `tools.describe` fit no tool
     #[arg(long, conflicts_with = "schema")]
     pub connect: bool,
 }
@@ -165,6 +166,9 @@ async fn connect(config: Config) -> ExitCode {
             "warning: the {kind} name {full} is too long for clients and is shown as {short}"
         ));
     }
+    for Misfit { backend, what } in mux.misfits() {
+        lines.push(format!("warning: {backend}: {what}"));
+    }
     lines.push(mux.summary());
     mux.stop().await;
     let printed = print(&(lines.join("\n") + "\n"));
@@ -191,8 +195,9 @@ mod tests {
     #[test]
     fn the_report_has_a_summary_the_warnings_and_what_is_unavailable() {
         let text = "
+token_store: { key_file: /k }
 backends:
-  - { name: a, transport: command, command: [x], tools: { deny: [x] } }
+  - { name: a, transport: command, command: [x] }
   - { name: b, transport: http, endpoint: 'https://b', auth: { type: bearer, token: '${T}' } }
   - { name: c, transport: http, endpoint: '${U}', enabled: false }
 ";
@@ -201,7 +206,7 @@ backends:
         assert_eq!(
             report(&config),
             "m.yaml: ok, 3 backends (2 enabled)\n\
-             warning: `backends[].tools` is not yet in effect\n\
+             warning: `token_store.key_file` has no effect without `key: file`\n\
              unavailable: b: backends[1].auth.token: environment variable T is not set\n"
         );
     }

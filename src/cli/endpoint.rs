@@ -7,7 +7,7 @@ use url::Url;
 use crate::config::{
     AccessSettings, AuditSettings, Auth, BackendName, BackendSettings, Config, ConnectRetry,
     EraSetting, HttpSettings, Listen, Namespace, Quota, SessionSetting, Start, TokenStore,
-    Transport,
+    ToolSettings, Transport,
 };
 
 /// The longest message, in bytes.
@@ -66,6 +66,7 @@ fn behind(
         max_timeout: timeout,
         max_message: MAX_MESSAGE,
         concurrency: None,
+        tools: ToolSettings::default(),
         transport: Ok(Transport::Http(HttpSettings {
             endpoint: endpoint.clone(),
             headers: Vec::new(),

@@ -30,6 +30,8 @@ pub(super) fn check(format: &str, text: &str) -> Result<(), String> {
         "variable-name" => variable_name(text),
         "host" => host(text),
         "origin" => origin(text),
+        "tool-name" => tool_name(text),
+        "pattern" if text.is_empty() => Err("is empty".to_owned()),
         "file" | "directory" if text.is_empty() => Err("is empty".to_owned()),
         _ => Ok(()),
     }
@@ -48,6 +50,8 @@ pub(super) fn is_public(format: &str) -> bool {
             | "url-path"
             | "host"
             | "origin"
+            | "tool-name"
+            | "pattern"
     )
 }
 
@@ -118,6 +122,15 @@ fn variable_name(text: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// A tool's name as the specification has it (2025-11-25, `server/tools`, Tool Names).
+fn tool_name(text: &str) -> Result<(), String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if (1..=128).contains(&text.len()) && text.chars().all(fits) {
+        return Ok(());
+    }
+    Err("is not a tool's name: 1 to 128 letters, digits, '_', '-' and '.'".to_owned())
+}
+
 /// A host as `Host` has it: a name or an address, with or without a port.
 fn host(text: &str) -> Result<(), String> {
     let authority: Result<http::uri::Authority, _> = text.parse();
@@ -180,6 +193,8 @@ mod tests {
                 &["a.b", "https://a/", "null"],
             ),
             ("variable-name", &["A", "a.b"], &["", "A=B", "A\0"]),
+            ("tool-name", &["a", "a.b-C_9"], &["", "a b", "a/b"]),
+            ("pattern", &["*", "a?"], &[""]),
             (
                 "backend-name",
                 &["a", "a.b-c_d"],

@@ -15,6 +15,7 @@ mod expand;
 mod format;
 mod keyword;
 mod location;
+mod pattern;
 mod quantity;
 mod quota;
 #[doc(hidden)]
@@ -30,13 +31,14 @@ use std::{path::Path, sync::OnceLock};
 pub use confinement::{CommandLimits, Directive, ProcessSetting, Sandbox, SandboxLevel};
 pub use environment::Environment;
 pub use error::{ConfigError, Problem};
+pub use pattern::Pattern;
 pub use quantity::duration;
 pub use quota::Quota;
 pub use settings::{
     AccessSettings, AuditSettings, Auth, BackendName, BackendSettings, CommandSettings, Config,
     ConnectRetry, Dpop, EraSetting, Given, Grant, HttpSettings, IdentityPlace, IdentityProvider,
     Listen, ListenTransport, Namespace, OAuthSettings, Resource, SessionSetting, Start, StoreKind,
-    TokenStore, Transport, Unresolved, VaultKey,
+    TokenStore, ToolSettings, Transport, Unresolved, VaultKey,
 };
 
 impl Config {

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use super::{
-    CommandLimits, ProcessSetting, Sandbox,
+    CommandLimits, Pattern, ProcessSetting, Sandbox,
     auth::credentials,
     document::{self, BackendTransport, Document, DropIn, Era},
     environment::Environment,
@@ -16,7 +16,7 @@ use super::{
     settings::{
         AccessSettings, AuditSettings, BackendName, BackendSettings, CommandSettings, Config,
         ConnectRetry, EraSetting, HttpSettings, Listen, ListenTransport, Namespace, SessionSetting,
-        Start, StoreKind, TokenStore, Transport, Unresolved, VaultKey,
+        Start, StoreKind, TokenStore, ToolSettings, Transport, Unresolved, VaultKey,
     },
     tree,
     validate::{Outcome, Walk},
@@ -350,11 +350,23 @@ fn settings(
         max_timeout: backend.max_timeout.0.max(backend.timeout.0),
         max_message: backend.max_message.0,
         concurrency: backend.limits.concurrency,
+        tools: tools(std::mem::take(&mut backend.tools), backend.read_only),
         transport: match unresolved {
             Some(unresolved) => Err(unresolved),
             None => Ok(transport(backend)?),
         },
     })
+}
+
+fn tools(tools: document::Tools, read_only: bool) -> ToolSettings {
+    let patterns = |list: Vec<String>| list.iter().map(|text| Pattern::new(text)).collect();
+    ToolSettings {
+        allow: patterns(tools.allow),
+        deny: patterns(tools.deny),
+        read_only,
+        rename: tools.rename,
+        describe: tools.describe,
+    }
 }
 
 fn transport(backend: document::Backend) -> Result<Transport, String> {

@@ -3,6 +3,7 @@
 
 mod access;
 mod oauth;
+mod tools;
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -13,6 +14,7 @@ pub use self::access::AccessSettings;
 pub use self::oauth::{
     Dpop, Given, Grant, IdentityPlace, IdentityProvider, OAuthSettings, Resource,
 };
+pub use self::tools::ToolSettings;
 use super::{CommandLimits, ProcessSetting, Quota, Sandbox};
 use crate::Secret;
 
@@ -231,6 +233,8 @@ pub struct BackendSettings {
     pub max_message: usize,
     /// How much it is asked at most.
     pub quota: Quota,
+    /// Which of its tools are offered, and how.
+    pub tools: ToolSettings,
     /// How it is reached, or why that cannot be known (an unset variable).
     pub transport: Result<Transport, Unresolved>,
 }

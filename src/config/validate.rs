@@ -360,3 +360,35 @@ fn general(path: &str) -> String {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::config::tree;
+
+    #[test]
+    fn a_key_that_is_to_come_is_named_once_where_it_differs_from_its_default() {
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "backends": { "type": "array", "items": { "type": "object", "properties": {
+                    "later": { "type": "boolean", "default": false, "x-not-yet": true },
+                } } },
+            },
+        });
+        let environment = Environment::default();
+        let warnings = |text: &str| {
+            let (root, _) = tree::parse(text);
+            let root = root.expect("a document");
+            let (_, outcome) = Walk::new("m.yaml", &environment).run(&root, &schema);
+            outcome.warnings.into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(
+            warnings("backends: [{ later: true }, { later: true }]"),
+            ["`backends[].later` is not yet in effect"]
+        );
+        assert_eq!(warnings("backends: [{ later: false }]"), [""; 0]);
+    }
+}

@@ -47,7 +47,7 @@ mod watching;
 
 pub use caller::Caller;
 pub(crate) use catalog::Catalog;
-pub use catalog::{Kind, Shortened, Shown};
+pub use catalog::{Kind, Misfit, Shortened, Shown};
 pub use memory::Memory;
 pub(crate) use version::{Changed, Versions};
 pub use voice::Voice;
@@ -226,6 +226,11 @@ impl Mux {
         self.catalog().shortened().cloned().collect()
     }
 
+    /// What the configuration says of tools and fits none.
+    pub fn misfits(&self) -> Vec<Misfit> {
+        self.catalog().misfits().to_vec()
+    }
+
     /// A client without subscriptions, which end with it.
     pub fn watcher(&self) -> Watcher {
         self.watching.watcher()
@@ -304,6 +309,13 @@ impl Mux {
                 backend = loser,
                 "{name:?} is taken by a backend named before, the {kind} is left out"
             );
+        }
+        for Misfit { backend, what } in new
+            .misfits()
+            .iter()
+            .filter(|misfit| !old.misfits().contains(misfit))
+        {
+            warn!(backend, "{what}");
         }
         let changed = new.since(&old).or(told);
         self.catalog.store(Arc::new(new));

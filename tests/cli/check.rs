@@ -78,15 +78,15 @@ fn a_configuration_that_is_not_there_is_said_with_where_it_was_sought() {
 }
 
 #[test]
-fn keys_of_features_to_come_are_named_once() {
-    let desk = Desk::new(
-        "backends:\n  - name: a\n    transport: command\n    command: [cat]\n    tools: { deny: [x] }\n  - name: b\n    transport: command\n    command: [cat]\n    tools: { deny: [x] }\n",
-    );
+fn what_has_no_effect_is_warned_of() {
+    let desk = Desk::new("token_store: { key_file: /somewhere/key }\nbackends: []\n");
     let output = desk.run(&["check"]);
     exits(&output, 0);
     let all = format!("{}{}", out(&output), err(&output));
-    assert_eq!(all.matches("not yet in effect").count(), 1, "{all}");
-    assert!(all.contains("tools"), "{all}");
+    assert!(
+        all.contains("warning: `token_store.key_file` has no effect"),
+        "{all}"
+    );
 }
 
 #[test]

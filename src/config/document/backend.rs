@@ -73,9 +73,12 @@ pub(in crate::config) struct Backend {
     pub(in crate::config) max_timeout: Span,
     /// The longest message accepted from it.
     pub(in crate::config) max_message: Size,
-    /// Which of its tools are offered, and how.
-    #[schemars(extend("x-not-yet" = true))]
-    tools: Tools,
+    /// Which of its tools are offered, and how. A tool that is not is to
+    /// clients as if it were not there.
+    pub(in crate::config) tools: Tools,
+    /// Whether only those of its tools are offered that say of themselves that
+    /// they change nothing (`annotations.readOnlyHint`).
+    pub(in crate::config) read_only: bool,
     /// What it may use at most. `memory`, `tasks` and `cpu` are systemd's to
     /// hold a command to, and need controllers that it has been given.
     pub(in crate::config) limits: Limits,
@@ -142,15 +145,19 @@ pub(in crate::config) enum Start {
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(transform = in_order::<Self>)]
-struct Tools {
-    /// Patterns of the tools that are offered.
-    allow: Vec<String>,
-    /// Patterns of the tools that are not, although allowed.
-    deny: Vec<String>,
+pub(in crate::config) struct Tools {
+    /// The tools that are offered, by the names that it gives them itself; `*`
+    /// is any number of characters, `?` one.
+    #[schemars(extend("items" = { "type": "string", "format": "pattern" }))]
+    pub(in crate::config) allow: Vec<String>,
+    /// The tools that are not, although allowed.
+    #[schemars(extend("items" = { "type": "string", "format": "pattern" }))]
+    pub(in crate::config) deny: Vec<String>,
     /// New names, by tool.
-    rename: BTreeMap<String, String>,
+    #[schemars(with = "BTreeMap<String, ToolName>")]
+    pub(in crate::config) rename: BTreeMap<String, String>,
     /// New descriptions, by tool.
-    describe: BTreeMap<String, String>,
+    pub(in crate::config) describe: BTreeMap<String, String>,
 }
 
 /// What a backend may use at most.
@@ -182,6 +189,12 @@ pub(in crate::config) struct Limits {
     pub(in crate::config) bytes: Option<Size>,
 }
 
+/// A tool's name.
+#[derive(JsonSchema)]
+#[schemars(inline, extend("format" = "tool-name"))]
+#[expect(dead_code, reason = "it stands for its schema")]
+struct ToolName(String);
+
 /// A header's value, which may be a secret.
 #[derive(JsonSchema)]
 #[schemars(inline, extend("format" = "header-value"))]
@@ -211,6 +224,7 @@ impl Default for Backend {
             max_timeout: Span::minutes(60),
             max_message: Size::mebibytes(16),
             tools: Tools::default(),
+            read_only: false,
             limits: Limits::default(),
             sandbox: None,
         }

@@ -26,7 +26,9 @@ use super::quantity::{Size, Span};
 pub(super) use access::Access;
 pub(super) use audit::Audit;
 pub(super) use auth::{Auth, AuthType, Dpop, Grant};
-pub(super) use backend::{Backend, BackendTransport, Era, Limits, Namespace, Session, Start};
+pub(super) use backend::{
+    Backend, BackendTransport, Era, Limits, Namespace, Session, Start, Tools,
+};
 pub(super) use limits::CallerLimits;
 pub(super) use sandbox::{Sandbox, SandboxLevel};
 pub(super) use token_store::{StoreKind, TokenStore, VaultKey};

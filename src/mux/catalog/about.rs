@@ -141,7 +141,10 @@ fn instructions(shares: &[Share]) -> String {
     let mut text = String::from(
         "mcpmux puts several MCP servers behind this one. A tool or prompt named server__name belongs to that server.",
     );
-    for Share { backend, inventory } in shares {
+    for Share {
+        backend, inventory, ..
+    } in shares
+    {
         let about = backend
             .settings()
             .description

@@ -11,18 +11,21 @@ use crate::{
 use about::About;
 use listing::{Draft, Listing};
 use names::Names;
+use offered::{Offered, offered};
 use uris::Uris;
 
 mod about;
 mod definition;
 mod listing;
 mod names;
+mod offered;
 mod shown;
 mod template;
 mod uris;
 
 pub use names::Shortened;
 pub(crate) use names::Taken;
+pub use offered::Misfit;
 pub use shown::{Kind, Shown};
 pub(crate) use uris::Located;
 
@@ -48,14 +51,25 @@ pub(crate) struct Named {
 pub(crate) struct Share {
     backend: Arc<Backend>,
     inventory: Arc<Inventory>,
+    /// Those of its tools that are offered.
+    tools: Vec<Arc<Offered>>,
+    misfits: Vec<Misfit>,
 }
 
 impl Share {
     /// `backend`'s share as it is known now.
     pub(crate) fn of(backend: &Arc<Backend>) -> Self {
+        Self::with(backend, backend.inventory())
+    }
+
+    /// `backend`'s share if it offers `inventory`.
+    fn with(backend: &Arc<Backend>, inventory: Arc<Inventory>) -> Self {
+        let (tools, misfits) = offered(backend, &inventory, |_| false);
         Self {
-            inventory: backend.inventory(),
             backend: Arc::clone(backend),
+            inventory,
+            tools,
+            misfits,
         }
     }
 }
@@ -72,6 +86,7 @@ pub(crate) struct Catalog {
     resources: Listing,
     templates: Listing,
     taken: Vec<Taken>,
+    misfits: Vec<Misfit>,
 }
 
 impl Catalog {
@@ -92,6 +107,10 @@ impl Catalog {
             resources,
             templates,
             taken,
+            misfits: shares
+                .iter()
+                .flat_map(|share| share.misfits.clone())
+                .collect(),
         }
     }
 
@@ -172,20 +191,24 @@ impl Catalog {
     pub(crate) fn taken(&self) -> &[Taken] {
         &self.taken
     }
+
+    /// What the configuration says of tools and fits none.
+    pub(crate) fn misfits(&self) -> &[Misfit] {
+        &self.misfits
+    }
 }
 
 fn merge_tools(shares: &[Share]) -> (Names<Route>, Listing) {
     let mut names = Names::new("tool");
     let mut draft = Draft::new("tools");
     for share in shares {
-        let about = share.backend.settings().description.as_deref();
-        for tool in &share.inventory.tools {
+        for Offered { tool, name, text } in share.tools.iter().map(AsRef::as_ref) {
             let route = Route {
                 backend: Arc::clone(&share.backend),
                 tool: Arc::clone(tool),
             };
-            if let Some(name) = names.enter(share, &tool.name, route) {
-                draft.push(&definition::shown(&tool.definition, "name", &name, about));
+            if names.enter(&share.backend, name, route).is_some() {
+                draft.push(text);
             }
         }
     }
@@ -201,8 +224,8 @@ fn merge_prompts(shares: &[Share]) -> (Names<Named>, Listing) {
                 backend: Arc::clone(&share.backend),
                 name: prompt.id.clone(),
             };
-            if let Some(name) = names.enter(share, &prompt.id, owner) {
-                draft.push(&definition::shown(&prompt.text, "name", &name, None));
+            if let Some(name) = names.enter(&share.backend, &prompt.id, owner) {
+                draft.push(&definition::shown(&prompt.text, "name", &name));
             }
         }
     }

@@ -3,8 +3,7 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 
-use super::Share;
-use crate::{config::Namespace, protocol::name};
+use crate::{backend::Backend, config::Namespace, protocol::name};
 
 /// A name that was too long for clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +25,32 @@ pub(crate) struct Taken {
     pub(crate) name: String,
     /// The backend whose thing is left out.
     pub(crate) loser: String,
+}
+
+/// What clients call something that they know by name.
+pub(super) struct ForClients {
+    /// The name.
+    pub(super) shown: String,
+    /// The whole name, where that is too long.
+    full: Option<String>,
+}
+
+/// What clients call what is named `own` at `backend`.
+pub(super) fn for_clients(backend: &Backend, own: &str) -> ForClients {
+    let full = match backend.settings().namespace {
+        Namespace::Prefix => name::join(backend.name(), own),
+        Namespace::None => own.to_owned(),
+    };
+    match name::shorten(&full) {
+        Some(shown) => ForClients {
+            shown,
+            full: Some(full),
+        },
+        None => ForClients {
+            shown: full,
+            full: None,
+        },
+    }
 }
 
 /// Things of one kind by the names that clients are shown.
@@ -52,28 +77,21 @@ impl<T> Names<T> {
 
     /// Enters what its owner calls `own`; gives its name to clients, `None` if
     /// that is taken.
-    pub(super) fn enter(&mut self, share: &Share, own: &str, thing: T) -> Option<String> {
-        let full = match share.backend.settings().namespace {
-            Namespace::Prefix => name::join(share.backend.name(), own),
-            Namespace::None => own.to_owned(),
-        };
-        let shown = match name::shorten(&full) {
-            Some(short) => {
-                self.shortened.push(Shortened {
-                    kind: self.kind,
-                    full,
-                    short: short.clone(),
-                });
-                short
-            }
-            None => full,
-        };
+    pub(super) fn enter(&mut self, backend: &Backend, own: &str, thing: T) -> Option<String> {
+        let ForClients { shown, full } = for_clients(backend, own);
+        if let Some(full) = full {
+            self.shortened.push(Shortened {
+                kind: self.kind,
+                full,
+                short: shown.clone(),
+            });
+        }
         match self.owners.entry(shown.clone()) {
             Entry::Occupied(_) => {
                 self.taken.push(Taken {
                     kind: self.kind,
                     name: shown,
-                    loser: share.backend.name().to_owned(),
+                    loser: backend.name().to_owned(),
                 });
                 None
             }

@@ -7,7 +7,7 @@ use crate::{
     backend::{Definition, Offers},
     config::{
         Auth, BackendName, BackendSettings, EraSetting, HttpSettings, Namespace, SessionSetting,
-        Start, Transport,
+        Start, ToolSettings, Transport,
     },
 };
 
@@ -27,16 +27,14 @@ fn share(name: &str, namespace: Namespace, inventory: Inventory) -> Share {
         max_timeout: Duration::ZERO,
         max_message: 1,
         concurrency: None,
+        tools: ToolSettings::default(),
         transport: Ok(Transport::Http(HttpSettings {
             endpoint: "http://127.0.0.1:1/mcp".parse().unwrap(),
             headers: Vec::new(),
             auth: Auth::None,
         })),
     };
-    Share {
-        backend: Arc::new(Backend::new(settings, None)),
-        inventory: Arc::new(inventory),
-    }
+    Share::with(&Arc::new(Backend::new(settings, None)), Arc::new(inventory))
 }
 
 fn definitions(key: &str, ids: &[&str]) -> Vec<Arc<Definition>> {

@@ -195,7 +195,7 @@ fn merge(
                 });
                 continue;
             }
-            draft.push(&definition::shown(&definition.text, key, &alias, None));
+            draft.push(&definition::shown(&definition.text, key, &alias));
             let owner = Owner {
                 backend,
                 aliased: true,
