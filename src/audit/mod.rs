@@ -8,9 +8,13 @@
 use std::{path::Path, sync::Arc};
 
 use tracing::{error, info};
-use wildmatch::WildMatch;
 
-use crate::{access::Principal, config::AuditSettings, protocol::Message, systemd};
+use crate::{
+    access::Principal,
+    config::{AuditSettings, Pattern},
+    protocol::Message,
+    systemd,
+};
 use file::File;
 use record::Record;
 
@@ -26,7 +30,7 @@ pub struct Audit {
     journal: bool,
     file: Option<File>,
     /// The tools whose arguments are recorded, as `backend/tool`.
-    arguments: Vec<WildMatch>,
+    arguments: Vec<Pattern>,
 }
 
 impl Audit {
@@ -35,11 +39,7 @@ impl Audit {
         Arc::new(Self {
             journal: settings.journal && systemd::on_journal(),
             file: settings.file.as_deref().and_then(open),
-            arguments: settings
-                .arguments
-                .iter()
-                .map(|glob| WildMatch::new(glob))
-                .collect(),
+            arguments: settings.arguments.clone(),
         })
     }
 

@@ -109,7 +109,13 @@ impl<'a> Resolver<'a> {
         let audit = AuditSettings {
             journal: self.document.audit.journal,
             file: self.document.audit.file.map(PathBuf::from),
-            arguments: self.document.audit.arguments,
+            arguments: self
+                .document
+                .audit
+                .arguments
+                .iter()
+                .map(|text| Pattern::new(text))
+                .collect(),
         };
         for (key, path) in [
             ("audit.file", &audit.file),

@@ -15,7 +15,7 @@ pub use self::oauth::{
     Dpop, Given, Grant, IdentityPlace, IdentityProvider, OAuthSettings, Resource,
 };
 pub use self::tools::ToolSettings;
-use super::{CommandLimits, ProcessSetting, Quota, Sandbox};
+use super::{CommandLimits, Pattern, ProcessSetting, Quota, Sandbox};
 use crate::Secret;
 
 /// A validated configuration.
@@ -48,8 +48,8 @@ pub struct AuditSettings {
     pub journal: bool,
     /// In this file, as JSON Lines.
     pub file: Option<PathBuf>,
-    /// The tools whose arguments are recorded, as globs over `backend/tool`.
-    pub arguments: Vec<String>,
+    /// The tools whose arguments are recorded, over `backend/tool`.
+    pub arguments: Vec<Pattern>,
 }
 
 /// Where clients come in.
