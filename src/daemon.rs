@@ -4,10 +4,7 @@
 use std::{fmt::Write, io, sync::Arc, time::Duration};
 
 use sha2::{Digest, Sha256};
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    time::Instant,
-};
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -15,7 +12,7 @@ use crate::{
     access::Access,
     backend::command::descriptors,
     config::{Config, Environment, ListenTransport},
-    control::{self, Served},
+    control::{self, Reload, Served},
     credential::Logins,
     limits::Limits,
     listener::{self, Keeping, Presence, keeping::SESSIONS, stdio},
@@ -23,8 +20,14 @@ use crate::{
     store::{self, Store},
     systemd::{Notifier, Taken, watchdog_interval},
 };
+pub use reload::Read;
+use reload::{Reloading, status};
+use signals::{Caught, Signals};
 use sockets::{address, adopt, announce, bind, browsers_reach, endpoint_of};
 
+mod files;
+mod reload;
+mod signals;
 mod sockets;
 
 /// How long calls in flight may take to finish once mcpmux is told to stop.
@@ -58,8 +61,9 @@ impl DaemonError {
     }
 }
 
-/// Serves clients as `config` says until SIGTERM, SIGINT or SIGHUP, then
-/// finishes what is in flight and ends every backend.
+/// Serves clients as `config` says until SIGTERM or SIGINT, then finishes what is
+/// in flight and ends every backend. On SIGHUP, and when it is asked to, it goes
+/// over to what `read` gives.
 ///
 /// `access` says who may come in. `taken` is what systemd handed over; with any socket among it,
 /// `listen.address` and `listen.socket` are not bound, and mcpmux also ends when
@@ -67,6 +71,7 @@ impl DaemonError {
 pub async fn run(
     config: &Config,
     access: Access,
+    read: Read,
     taken: Taken,
     notifier: Arc<Notifier>,
 ) -> Result<(), DaemonError> {
@@ -78,6 +83,7 @@ pub async fn run(
         started: Instant::now(),
         config,
         access: Arc::new(access),
+        read,
         memory: Arc::new(recollect(config).await),
         limits: Arc::new(count(config).await),
         logins,
@@ -108,6 +114,7 @@ struct House<'a> {
     started: Instant,
     config: &'a Config,
     access: Arc<Access>,
+    read: Read,
     memory: Arc<Memory>,
     limits: Arc<Limits>,
     logins: Arc<Logins>,
@@ -221,7 +228,10 @@ impl House<'_> {
         serving: impl Future<Output = T>,
         idle: impl Future<Output = ()>,
     ) -> Option<T> {
+        let (reload, asked) = Reload::new();
+        let trouble = watch::Sender::new(String::new());
         let control = control::start(Served {
+            reload: reload.clone(),
             mux: Arc::clone(mux),
             logins: Arc::clone(&self.logins),
             sockets: addresses,
@@ -232,13 +242,30 @@ impl House<'_> {
                 .as_ref()
                 .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())),
         });
-        let told = tokio::spawn(tell(Arc::clone(mux), Arc::clone(&self.notifier)));
+        let notifier = Arc::clone(&self.notifier);
+        let told = tokio::spawn(tell(Arc::clone(mux), trouble.subscribe(), notifier));
+        let reloading = Reloading {
+            read: Arc::clone(&self.read),
+            running: self.config.clone(),
+            mux: Arc::clone(mux),
+            logins: Arc::clone(&self.logins),
+            memory: Arc::clone(&self.memory),
+            limits: Arc::clone(&self.limits),
+            notifier: Arc::clone(&self.notifier),
+            trouble,
+            reload: reload.clone(),
+            stop: self.stop.clone(),
+        };
+        let reloading = tokio::spawn(reloading.run(asked));
         let kept = tokio::spawn(keep(Arc::clone(&self.memory), Arc::clone(mux)));
         let limits = Arc::clone(&self.limits);
         let counted = tokio::spawn(async move { limits.keep().await });
         let (signals, stop) = (&mut self.signals, &self.stop);
-        let outcome = until_stopped(serving, idle, signals, mux, stop, &self.notifier).await;
+        let notifier = &self.notifier;
+        let outcome = until_stopped(serving, idle, signals, mux, &reload, stop, notifier).await;
         told.abort();
+        reloading.abort();
+        let _ = reloading.await;
         kept.abort();
         counted.abort();
         control.stop().await;
@@ -288,6 +315,7 @@ async fn until_stopped<T>(
     idle: impl Future<Output = ()>,
     signals: &mut Signals,
     mux: &Mux,
+    reload: &Reload,
     stop: &CancellationToken,
     notifier: &Notifier,
 ) -> Option<T> {
@@ -308,6 +336,7 @@ async fn until_stopped<T>(
                 info!("SIGUSR1: trying every unavailable backend now");
                 mux.retry_now();
             }
+            Caught::Reload => reload.ask(),
             Caught::Stop(name) if stop.is_cancelled() => {
                 info!("{name} again: not waiting for calls in flight");
                 return None;
@@ -322,9 +351,9 @@ async fn until_stopped<T>(
 }
 
 /// Tells systemd that mcpmux serves, how it is, and that it is alive.
-async fn tell(mux: Arc<Mux>, notifier: Arc<Notifier>) {
+async fn tell(mux: Arc<Mux>, trouble: watch::Receiver<String>, notifier: Arc<Notifier>) {
     let mut activity = mux.activity();
-    notifier.ready(&mux.summary());
+    notifier.ready(&status(&mux, &trouble.borrow()));
     let alive = async {
         match watchdog_interval() {
             Some(interval) => notifier.watchdog(interval).await,
@@ -333,41 +362,8 @@ async fn tell(mux: Arc<Mux>, notifier: Arc<Notifier>) {
     };
     let status = async {
         while activity.changed().await.is_ok() {
-            notifier.status(&mux.summary());
+            notifier.status(&status(&mux, &trouble.borrow()));
         }
     };
     tokio::join!(alive, status);
-}
-
-/// A signal that means something to mcpmux.
-enum Caught {
-    Stop(&'static str),
-    Retry,
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-    retry: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-            retry: signal(SignalKind::user_defined1())?,
-        })
-    }
-
-    async fn next(&mut self) -> Caught {
-        tokio::select! {
-            _ = self.terminate.recv() => Caught::Stop("SIGTERM"),
-            _ = self.interrupt.recv() => Caught::Stop("SIGINT"),
-            _ = self.hangup.recv() => Caught::Stop("SIGHUP"),
-            _ = self.retry.recv() => Caught::Retry,
-        }
-    }
 }

@@ -23,7 +23,7 @@ impl Backend {
         way: &Way,
         era: &mut Option<Era>,
     ) -> Result<(Arc<Connection>, Inventory, mpsc::Receiver<Unasked>), BackendError> {
-        let probing = era.is_none() && self.settings.era == EraSetting::Auto;
+        let probing = era.is_none() && self.settings().era == EraSetting::Auto;
         let done = self.connect_as(way, *era).await;
         let ended = matches!(done, Err(BackendError::Closed(_)));
         let done = match done {
@@ -53,7 +53,7 @@ impl Backend {
         let link = Link::open(
             &self.name,
             way,
-            self.settings.max_message,
+            self.settings().max_message,
             Ear::new(sender, Arc::clone(&self.told)),
             &self.keepers,
             self.client.as_ref(),
@@ -61,7 +61,7 @@ impl Backend {
         .await?;
         let shaken = async {
             let handshake =
-                handshake::shake(&link, self.settings.era, era, self.client.as_deref()).await?;
+                handshake::shake(&link, self.settings().era, era, self.client.as_deref()).await?;
             let known = Inventory {
                 offers: Some(Arc::new(handshake.offers)),
                 instructions: handshake.instructions,
@@ -79,7 +79,7 @@ impl Backend {
             Ok((revision, server, inventory)) => {
                 let offers = inventory.offers.clone().unwrap_or_default();
                 let name = Arc::clone(&self.name);
-                let places = Places::new(self.settings.concurrency);
+                let places = Places::new(self.settings().concurrency);
                 let connection = Connection::new(link, revision, offers, server, name, places);
                 Ok((Arc::new(connection), inventory, unasked))
             }

@@ -40,6 +40,7 @@ mod pause;
 mod places;
 mod reach;
 mod rest;
+mod retirement;
 mod state;
 #[cfg(test)]
 mod stub;
@@ -67,6 +68,7 @@ use link::Way;
 pub(crate) use offers::Offers;
 use order::Orders;
 pub(crate) use places::{NoPlace, Place, Places};
+use retirement::Service;
 pub(crate) use state::{Down, State};
 pub(crate) use subscribe::Refused;
 pub(crate) use supervisor::Observer;
@@ -86,7 +88,9 @@ use crate::{
 
 /// A backend: its settings, and what its supervisor keeps up to date.
 pub struct Backend {
-    settings: BackendSettings,
+    settings: ArcSwap<BackendSettings>,
+    /// Its settings were replaced under its connection.
+    settled: Notify,
     name: Arc<str>,
     way: Arc<Result<Way, String>>,
     /// Whose it is, if not all clients'.
@@ -97,6 +101,10 @@ pub struct Backend {
     recalled: OnceLock<Era>,
     /// That era was called in question.
     doubted: AtomicBool,
+    /// What it offers is what the one before it offered.
+    inherited: AtomicBool,
+    /// Whether it is still one of the configuration's.
+    service: watch::Sender<Service>,
     /// Who is told when its resources change.
     told: Told,
     /// Processes that are being ended.
@@ -224,11 +232,14 @@ impl Backend {
             name: settings.name.as_str().into(),
             way,
             client: None,
-            settings,
+            settings: ArcSwap::from_pointee(settings),
+            settled: Notify::new(),
             state: watch::Sender::new(State::Starting),
             inventory: ArcSwap::default(),
             recalled: OnceLock::new(),
             doubted: AtomicBool::new(false),
+            inherited: AtomicBool::new(false),
+            service: watch::Sender::default(),
             told: Told::default(),
             keepers: TaskTracker::new(),
             retry: Notify::new(),
@@ -244,7 +255,10 @@ impl Backend {
     pub(crate) fn for_client(&self, client: Arc<Introduction>) -> Self {
         Self {
             client: Some(client),
-            ..Self::reached(Arc::clone(&self.way), self.settings.clone())
+            ..Self::reached(
+                Arc::clone(&self.way),
+                BackendSettings::clone(&self.settings()),
+            )
         }
     }
 
@@ -265,8 +279,8 @@ impl Backend {
     }
 
     /// Its settings.
-    pub fn settings(&self) -> &BackendSettings {
-        &self.settings
+    pub fn settings(&self) -> Arc<BackendSettings> {
+        self.settings.load_full()
     }
 
     /// What it is doing right now.
@@ -313,7 +327,7 @@ impl Backend {
             Refused { .. } | Protocol(_) | Closed(_) | Status { .. }
         );
         answered
-            && self.settings.era == EraSetting::Auto
+            && self.settings().era == EraSetting::Auto
             && !self.doubted.swap(true, Ordering::Relaxed)
     }
 

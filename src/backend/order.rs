@@ -45,6 +45,11 @@ impl Orders {
         });
     }
 
+    /// Whether it is to run.
+    pub(super) fn wants_run(&self) -> bool {
+        self.0.borrow().run
+    }
+
     /// Follows the orders from now on.
     pub(super) fn follow(&self) -> watch::Receiver<Order> {
         self.0.subscribe()

@@ -12,14 +12,15 @@ impl Backend {
     /// Whether it may wait for its first call: what it offers is known, and it is
     /// not one client's own, who has just called.
     pub(super) fn begins_at_rest(&self) -> bool {
-        self.settings.start == Start::Lazy
+        self.settings().start == Start::Lazy
             && self.client.is_none()
             && self.inventory().offers.is_some()
+            && !self.has_inherited()
     }
 
     /// Rests until somebody needs it; false if it is to stop.
     pub(super) async fn rest(&self, stop: &CancellationToken, observer: &impl Observer) -> bool {
-        let reason = match self.settings.idle_stop {
+        let reason = match self.settings().idle_stop {
             Some(time) if self.tally.has_started() => {
                 format!("nobody has called it for {}", Span(time))
             }
@@ -48,9 +49,16 @@ impl Backend {
 
     /// Waits until nobody has used the connection for as long as is configured.
     pub(super) async fn unused(&self, connection: &Connection) {
-        match self.settings.idle_stop.filter(|_| self.client.is_none()) {
-            Some(time) => connection.usage.idle(time).await,
-            None => std::future::pending().await,
+        loop {
+            let settled = self.settled.notified();
+            let Some(time) = self.settings().idle_stop.filter(|_| self.client.is_none()) else {
+                settled.await;
+                continue;
+            };
+            tokio::select! {
+                () = connection.usage.idle(time) => return,
+                () = settled => {}
+            }
         }
     }
 }

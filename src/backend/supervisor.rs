@@ -44,6 +44,9 @@ impl Backend {
         observer: &impl Observer,
     ) {
         let mut orders = self.orders.follow();
+        if !orders.borrow().run {
+            self.obey(&mut orders, &stop, observer).await;
+        }
         while !stop.is_cancelled() {
             let turn = stop.child_token();
             let keeping = self.keep_connected(retry, turn.clone(), observer);

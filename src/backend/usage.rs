@@ -63,8 +63,8 @@ impl Usage {
     /// It is in use for as long as somebody is subscribed to `uri`.
     pub(super) fn subscribed(&self, uri: &str) {
         let mut uris = self.uris.lock().unwrap_or_else(PoisonError::into_inner);
-        if uris.insert(uri.into()) {
-            self.pin();
+        if !uris.contains(uri) && self.pin() {
+            uris.insert(uri.into());
         }
     }
 
@@ -104,7 +104,7 @@ impl Usage {
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, fewer);
         if before.is_ok_and(|users| users & !CLOSED == 1) {
             *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-            self.leaving.notify_one();
+            self.leaving.notify_waiters();
         }
     }
 
@@ -113,12 +113,27 @@ impl Usage {
         loop {
             let left = *self.left.lock().unwrap_or_else(PoisonError::into_inner);
             sleep_until(left + time).await;
+            let leaving = self.leaving.notified();
             let now = *self.left.lock().unwrap_or_else(PoisonError::into_inner);
             if self.users.load(Ordering::Acquire) > 0 {
-                self.leaving.notified().await;
+                leaving.await;
             } else if now == left && self.close() {
                 return;
             }
+        }
+    }
+
+    /// Waits until nobody uses it, subscriptions aside, and closes it to new users.
+    pub(super) async fn drained(&self) {
+        while self.is_open() {
+            let leaving = self.leaving.notified();
+            let uris =
+                std::mem::take(&mut *self.uris.lock().unwrap_or_else(PoisonError::into_inner));
+            uris.iter().for_each(|_| self.unpin());
+            if self.close() {
+                return;
+            }
+            leaving.await;
         }
     }
 
@@ -179,6 +194,25 @@ mod tests {
         usage.keep();
         drop(usage.enter());
         assert!(!is_idle(&usage, TIME * 10).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_drained_waits_for_calls_and_not_for_subscriptions() {
+        let usage = Arc::<Usage>::default();
+        usage.subscribed("a");
+        let call = usage.enter();
+        let drained = tokio::spawn({
+            let usage = Arc::clone(&usage);
+            async move { usage.drained().await }
+        });
+        assert!(!is_idle(&usage, TIME * 10).await);
+        assert!(!drained.is_finished() && usage.is_open());
+        usage.unsubscribed("a");
+        drop(call);
+        drained.await.unwrap();
+        assert!(usage.enter().is_none());
+        usage.subscribed("b");
+        usage.unsubscribed("b");
     }
 
     #[tokio::test(start_paused = true)]

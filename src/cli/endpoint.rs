@@ -80,6 +80,7 @@ fn behind(
         listen: Listen::default(),
         access: AccessSettings::default(),
         token_store: TokenStore::default(),
+        watch: false,
         connect_retry,
         backends: backends.collect(),
         warnings: Vec::new(),

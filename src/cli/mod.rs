@@ -23,6 +23,7 @@ mod demo_server;
 mod endpoint;
 mod exit;
 mod list;
+mod reload;
 mod running;
 mod serve;
 mod status;
@@ -44,6 +45,7 @@ mod terminal;
   mcpmux list -d                     what all backends offer, with descriptions
   mcpmux auth login linear           log in to a backend that asks for consent
   mcpmux check                       is the configuration right?
+  mcpmux reload                      has it changed? then the mcpmux that runs goes over to it
   systemctl --user enable --now mcpmux.socket
   mcpmux status                      how are the servers of the mcpmux that runs?
   claude mcp add --transport http mcpmux http://127.0.0.1:8080/mcp"
@@ -92,6 +94,8 @@ enum Verb {
     Stop(deed::Args),
     /// End a server behind the mcpmux that runs, and start it again
     Restart(deed::Args),
+    /// Have the mcpmux that runs read its configuration again
+    Reload(reload::Args),
     /// Check the configuration, or print its JSON Schema
     Check(check::CheckArgs),
     /// Be a small MCP server on stdin and stdout, for trying things out
@@ -157,6 +161,7 @@ pub fn run() -> ExitCode {
         Verb::Start(args) => live(log, deed::run(Deed::Start, &args, config)),
         Verb::Stop(args) => live(log, deed::run(Deed::Stop, &args, config)),
         Verb::Restart(args) => live(log, deed::run(Deed::Restart, &args, config)),
+        Verb::Reload(args) => live(log, reload::run(&args, config)),
         Verb::Auth(args) => auth::run(&args, config, log),
         Verb::Check(args) => check::run(&args, config, log),
         Verb::DemoServer => {

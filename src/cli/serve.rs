@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::Path, process::ExitCode, sync::Arc, time::Durat
 use super::{exit, start_log};
 use crate::{
     access::Access,
-    config::{Config, ListenTransport},
+    config::{Config, ConfigError, ListenTransport},
     daemon,
     systemd::{Listener, LogOptions, Notifier, Taken, refuse, take_descriptors},
 };
@@ -14,6 +14,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Signals:
   SIGTERM, SIGINT   finish the calls in flight, end the backends, exit
+  SIGHUP            read the configuration again (see mcpmux reload)
   SIGUSR1           try every unavailable backend now
 
 Environment:
@@ -50,9 +51,17 @@ pub(super) fn run(args: &Args, config: Option<&Path>, log: &LogOptions) -> ExitC
             return exit::CONFIG.into();
         }
     };
-    let mut config = match Config::load(config) {
+    let stdio = args.stdio;
+    let read = move |path: Option<&Path>| {
+        let mut config = Config::load(path)?;
+        if stdio {
+            config.listen.transport = ListenTransport::Stdio;
+        }
+        Ok(config)
+    };
+    let config = match read(config) {
         Ok(config) => config,
-        Err(error) => {
+        Err::<_, ConfigError>(error) => {
             tracing::error!("{error}");
             refuse(
                 &taken.sockets,
@@ -61,9 +70,6 @@ pub(super) fn run(args: &Args, config: Option<&Path>, log: &LogOptions) -> ExitC
             return exit::CONFIG.into();
         }
     };
-    if args.stdio {
-        config.listen.transport = ListenTransport::Stdio;
-    }
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
@@ -88,7 +94,9 @@ pub(super) fn run(args: &Args, config: Option<&Path>, log: &LogOptions) -> ExitC
             return ExitCode::FAILURE;
         }
     };
-    let outcome = runtime.block_on(daemon::run(&config, access, taken, notifier));
+    let path = config.path.clone();
+    let read = Arc::new(move || read(path.as_deref()));
+    let outcome = runtime.block_on(daemon::run(&config, access, read, taken, notifier));
     // What still runs is dropped here, helpers and half-begun backends among
     // it. A thread that reads stdin cannot be called back, so the wait is short.
     runtime.shutdown_timeout(LAST_WAIT);

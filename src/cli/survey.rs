@@ -67,7 +67,7 @@ pub(super) async fn wait(mux: &Mux) -> bool {
 
 /// Waits for all of them; on a terminal, a person is told for which one.
 async fn all(mux: &Mux, terminal: bool) {
-    for backend in mux.backends() {
+    for backend in mux.backends().iter() {
         let mut states = backend.watch();
         let settled = states.wait_for(|state| !matches!(state, State::Starting));
         tokio::pin!(settled);
@@ -93,7 +93,7 @@ pub(super) fn reason(backend: &Backend) -> Option<Arc<str>> {
 /// of their own; gives their number.
 pub(super) fn report_failures(mux: &Mux, name: Option<&str>) -> usize {
     let mut failed = 0;
-    for backend in mux.backends() {
+    for backend in mux.backends().iter() {
         if let Some(reason) = reason(backend) {
             eprintln!("mcpmux: {}: {reason}", name.unwrap_or(backend.name()));
             failed += 1;

@@ -29,6 +29,13 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// What is wrong, by lines, and as much of it as anybody reads.
+    pub fn problems(&self) -> Vec<String> {
+        self.to_string().lines().map(str::to_owned).collect()
+    }
+}
+
 /// As many problems as anybody reads, a line for each.
 fn report(problems: &[Problem]) -> String {
     let mut lines: Vec<_> = problems

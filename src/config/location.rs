@@ -25,6 +25,13 @@ pub(super) struct Search {
     pub(super) config_home: Option<PathBuf>,
 }
 
+impl Config {
+    /// The directory of the drop-ins that belong to its file, if it may have any.
+    pub fn drop_ins(&self) -> Option<PathBuf> {
+        Search::of_process().drop_ins_of(self.path.as_ref()?)
+    }
+}
+
 impl Search {
     /// The search of a process: its working directory and its user's
     /// configuration directory (XDG Base Directory Specification).

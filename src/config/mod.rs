@@ -8,6 +8,7 @@
 mod auth;
 mod compose;
 mod confinement;
+mod difference;
 mod document;
 mod environment;
 mod error;

@@ -9,6 +9,8 @@ use wildmatch::WildMatch;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pattern(WildMatch);
 
+impl Eq for Pattern {}
+
 impl Pattern {
     /// The pattern that `text` says.
     pub fn new(text: &str) -> Self {

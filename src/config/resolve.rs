@@ -166,6 +166,7 @@ impl<'a> Resolver<'a> {
             token_store,
             limits: Quota::from(&self.document.limits),
             audit,
+            watch: self.document.watch,
             backends: self.backends,
             warnings,
         })

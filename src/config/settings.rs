@@ -35,6 +35,8 @@ pub struct Config {
     pub limits: Quota,
     /// What is recorded of each call.
     pub audit: AuditSettings,
+    /// Whether it is read again when one of its files changes.
+    pub watch: bool,
     /// The backends in the order of the document, disabled ones included.
     pub backends: Vec<BackendSettings>,
     /// Things worth saying once that stop nothing (keys not yet in effect, …).
@@ -42,7 +44,7 @@ pub struct Config {
 }
 
 /// What is recorded of each call.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuditSettings {
     /// In the journal, where mcpmux logs to it.
     pub journal: bool,
@@ -53,7 +55,7 @@ pub struct AuditSettings {
 }
 
 /// Where clients come in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listen {
     /// The kind of endpoint.
     pub transport: ListenTransport,
@@ -99,7 +101,7 @@ pub enum ListenTransport {
 }
 
 /// How a backend that cannot be reached is tried again.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectRetry {
     /// Whether it is tried again at all.
     pub enabled: bool,
@@ -205,7 +207,7 @@ impl fmt::Display for BackendName {
 }
 
 /// One backend.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackendSettings {
     /// Its name, unique in the configuration.
     pub name: BackendName,
@@ -291,7 +293,7 @@ pub enum Start {
 }
 
 /// How a backend is reached.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Transport {
     /// A process of its own, over its stdin and stdout.
     Command(CommandSettings),
@@ -302,7 +304,7 @@ pub enum Transport {
 }
 
 /// A backend that is a process.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandSettings {
     /// Program and arguments; never empty.
     pub argv: Vec<String>,
@@ -321,7 +323,7 @@ pub struct CommandSettings {
 }
 
 /// A backend reached over HTTP.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpSettings {
     /// The MCP endpoint.
     pub endpoint: Url,
@@ -332,7 +334,7 @@ pub struct HttpSettings {
 }
 
 /// What a request to an HTTP backend carries to be let in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Auth {
     /// Nothing.
     None,

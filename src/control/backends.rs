@@ -5,7 +5,7 @@ use std::{io, path::PathBuf, sync::Arc};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::{message::Answer, server::Replies};
+use super::{message::Answer, reload::Reload, server::Replies};
 use crate::{
     credential::Logins,
     mux::{BackendStatus, Mux},
@@ -53,6 +53,8 @@ pub struct Served {
     pub sockets: Vec<String>,
     /// When it began.
     pub started: Instant,
+    /// By whom its configuration is read again.
+    pub reload: Reload,
 }
 
 /// How it is.

@@ -4,7 +4,10 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::backends::{Deed, Status};
+use super::{
+    backends::{Deed, Status},
+    reload::Reloaded,
+};
 use crate::{
     Secret,
     credential::{Begun, LoggedOut, LoginStatus, Wish},
@@ -38,6 +41,10 @@ pub enum Request {
         /// The backend.
         backend: String,
     },
+    /// Read the configuration again. Answered by [`Answer::Reloaded`] or
+    /// [`Answer::Invalid`] once that is done.
+    #[serde(rename = "reload")]
+    Reload,
     /// How every backend's login stands. Answered by [`Answer::Logins`].
     #[serde(rename = "auth.status")]
     AuthStatus,
@@ -83,6 +90,13 @@ pub enum Answer {
     Status(Status),
     /// It is under way.
     Done,
+    /// The configuration was read again.
+    Reloaded(Reloaded),
+    /// It has errors; nothing was changed.
+    Invalid {
+        /// All of them.
+        problems: Vec<String>,
+    },
     /// How every backend's login stands.
     Logins {
         /// The backends, as in the configuration.

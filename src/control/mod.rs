@@ -14,6 +14,7 @@ mod backends;
 mod client;
 mod location;
 mod message;
+mod reload;
 mod server;
 mod socket;
 
@@ -21,4 +22,5 @@ pub use backends::{Deed, Served, Status};
 pub use client::{Answers, ControlError, ask};
 pub use location::{VARIABLE, candidates};
 pub use message::{Answer, Hello, PROTOCOL, Request};
+pub use reload::{Ask, Reload, Reloaded};
 pub use server::{Control, start};

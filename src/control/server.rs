@@ -24,6 +24,7 @@ use super::{
     backends::{self, Served},
     location,
     message::{Answer, Hello, MAX_REQUEST, PATIENCE, PROTOCOL, Request},
+    reload,
     socket::{self, Bound, SocketError},
 };
 
@@ -171,6 +172,7 @@ async fn answer(request: Request, served: &Served, replies: &mut Replies) -> io:
     match request {
         Request::Status => backends::status(served, replies).await,
         Request::Backend { deed, backend } => backends::act(served, deed, &backend, replies).await,
+        Request::Reload => reload::reload(served, replies).await,
         Request::AuthStatus => auth::status(logins, replies).await,
         Request::AuthLogin { backend, wish } => auth::login(logins, &backend, wish, replies).await,
         Request::AuthPaste { backend, url } => auth::paste(logins, &backend, &url, replies).await,

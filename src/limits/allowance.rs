@@ -57,6 +57,11 @@ impl Allowance {
         }
     }
 
+    /// Whether this is what it allows.
+    pub(super) fn is_of(&self, quota: Quota) -> bool {
+        self.quota == quota
+    }
+
     /// Takes one request from what the rate allows.
     pub fn request(&self) -> Result<(), Exhausted> {
         let Some(bucket) = &self.bucket else {

@@ -1,7 +1,12 @@
 //! How much callers may ask, and how much a backend is asked: requests in a
 //! second, calls at the same time, calls and bytes in a day.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
+
+use arc_swap::ArcSwap;
 
 use crate::{
     config::{Config, Environment, Quota},
@@ -24,34 +29,34 @@ pub struct Limits {
     /// `None` where callers have none.
     callers: Option<Callers>,
     /// Those backends that have some.
-    backends: HashMap<String, Arc<Allowance>>,
-    usage: Option<Usage>,
+    backends: ArcSwap<Allowances>,
+    usage: OnceLock<Usage>,
 }
+
+type Allowances = HashMap<String, Arc<Allowance>>;
 
 impl Limits {
     /// The limits of `config`, of which nothing is used up.
     pub fn new(config: &Config) -> Self {
-        let backends = config
-            .backends
-            .iter()
-            .filter(|settings| !settings.quota.is_empty());
-        let backends = backends.map(|settings| {
-            let name = settings.name.as_str().to_owned();
-            let allowance = Allowance::new(&format!("the backend {name}"), settings.quota);
-            (name, Arc::new(allowance))
-        });
         let of_callers = Some(config.limits).filter(|quota| !quota.is_empty());
         Self {
             callers: of_callers.map(Callers::new),
-            backends: backends.collect(),
-            usage: None,
+            backends: ArcSwap::from_pointee(of_backends(config, &Allowances::new())),
+            usage: OnceLock::new(),
         }
+    }
+
+    /// Goes over to the limits of the backends of `config`. What they have used of
+    /// this day counts; those whose limits are equal notice nothing.
+    pub fn turn_to(&self, config: &Config) {
+        let backends = of_backends(config, &self.backends.load());
+        self.backends.store(Arc::new(backends));
     }
 
     /// The same, with what earlier runs of this day used up of it, where a state
     /// directory keeps that. Blocks.
     pub fn load(config: &Config, environment: &Environment) -> Self {
-        let mut limits = Self::new(config);
+        let limits = Self::new(config);
         let daily = |quota: &Quota| quota.budget.is_some() || quota.bytes.is_some();
         let needed = daily(&config.limits)
             || config
@@ -61,7 +66,7 @@ impl Limits {
         if let Some(state) = store::state(environment).filter(|_| needed) {
             let usage = Usage::new(state.join("usage"));
             usage.load(&limits);
-            limits.usage = Some(usage);
+            let _ = limits.usage.set(usage);
         }
         limits
     }
@@ -72,8 +77,8 @@ impl Limits {
     }
 
     /// What the backend of this name has left; `None` if there is no limit.
-    pub fn backend(&self, name: &str) -> Option<&Arc<Allowance>> {
-        self.backends.get(name)
+    pub fn backend(&self, name: &str) -> Option<Arc<Allowance>> {
+        self.backends.load().get(name).cloned()
     }
 
     /// Keeps what is used up, now and then; never ends.
@@ -86,15 +91,35 @@ impl Limits {
 
     /// Keeps what is used up now, if that has changed.
     pub async fn save(self: &Arc<Self>) {
-        if self.usage.is_none() {
+        if self.usage.get().is_none() {
             return;
         }
         let limits = Arc::clone(self);
         let saving = tokio::task::spawn_blocking(move || {
-            if let Some(usage) = &limits.usage {
+            if let Some(usage) = limits.usage.get() {
                 usage.save(&limits);
             }
         });
         let _ = saving.await;
     }
+}
+
+/// What the backends of `config` may be asked; of those in `before` something may
+/// be used up.
+fn of_backends(config: &Config, before: &Allowances) -> Allowances {
+    let limited = config.backends.iter();
+    let limited = limited.filter(|settings| !settings.quota.is_empty());
+    let limited = limited.map(|settings| {
+        let name = settings.name.as_str().to_owned();
+        let known = before.get(&name);
+        if let Some(same) = known.filter(|known| known.is_of(settings.quota)) {
+            return (name, Arc::clone(same));
+        }
+        let allowance = Allowance::new(&format!("the backend {name}"), settings.quota);
+        if let Some(known) = known {
+            allowance.recall(known.today());
+        }
+        (name, Arc::new(allowance))
+    });
+    limited.collect()
 }

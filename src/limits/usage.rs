@@ -78,8 +78,8 @@ impl Usage {
             .as_ref()
             .map(super::callers::Callers::today)
             .unwrap_or_default();
-        let backends = limits
-            .backends
+        let backends = limits.backends.load();
+        let backends = backends
             .iter()
             .map(|(name, allowance)| (name, allowance.today()));
         let mut record = Record::default();

@@ -10,6 +10,7 @@ use super::{
     params,
     parking::came_back,
     relay::{Relay, Step},
+    target::TURNS,
     visits::{Visitor, stripped},
 };
 use crate::{
@@ -107,21 +108,6 @@ impl Mux {
             request
         };
         let params = params::of(&request).map_err(refused)?;
-        let targets = self
-            .targets(&caller, &request, &params)
-            .await
-            .map_err(refused)?;
-        let Some(target) = targets.front() else {
-            return Err(refused(RpcError::method_not_found(
-                request.method().unwrap_or_default(),
-            )));
-        };
-        if let Some(its) = self.limits.backend(target.backend.name()) {
-            let call = its.request().and_then(|()| its.call());
-            costs.push(call.map_err(|error| refused(error.into()))?);
-        }
-        let settings = target.backend.settings();
-        let clock = Clock::start(settings.timeout, settings.max_timeout);
         let level = match caller.era() {
             Era::Legacy => caller.level,
             Era::Modern => Level::wanted(&params),
@@ -134,7 +120,30 @@ impl Mux {
             level,
             inputs: None,
         };
-        let leg = sending.to(target, clock.timeout).await.map_err(refused)?;
+        let mut turns = 0;
+        let (targets, clock, leg) = loop {
+            let targets = self.targets(&caller, &request, &params).await;
+            let targets = targets.map_err(refused)?;
+            let Some(target) = targets.front() else {
+                return Err(refused(RpcError::method_not_found(
+                    request.method().unwrap_or_default(),
+                )));
+            };
+            if turns == 0
+                && let Some(its) = self.limits.backend(target.backend.name())
+            {
+                let call = its.request().and_then(|()| its.call());
+                costs.push(call.map_err(|error| refused(error.into()))?);
+            }
+            let settings = target.backend.settings();
+            let clock = Clock::start(settings.timeout, settings.max_timeout);
+            match sending.to(target, clock.timeout).await {
+                Ok(leg) => break (targets, clock, leg),
+                // The catalog has another one by now, or none.
+                Err(_) if target.backend.is_retired() && turns < TURNS => turns += 1,
+                Err(error) => return Err(refused(error)),
+            }
+        };
         Ok(Box::new(Relay {
             instances: Arc::clone(&self.instances),
             level,

@@ -157,6 +157,14 @@ impl Instances {
         backend: &Arc<Backend>,
         client: Arc<Introduction>,
     ) -> Result<Arc<Backend>, BackendError> {
+        let unavailable = |detail| BackendError::Unavailable {
+            backend: backend.name().to_owned(),
+            detail,
+        };
+        // Looked at under the table's lock: what is begun before is retired with it.
+        if backend.is_retired() {
+            return Err(unavailable("it is no longer configured".to_owned()));
+        }
         let of_same = |other: &&Key| other.backend == key.backend;
         if table.keys().filter(of_same).count() >= MAX {
             // One that waits for a call makes room for one that is needed.
@@ -165,12 +173,9 @@ impl Instances {
                 .find(|(other, instance)| of_same(other) && instance.free.is_some())
                 .map(|(other, _)| other.clone());
             let Some(idle) = idle.and_then(|idle| table.remove(&idle)) else {
-                return Err(BackendError::Unavailable {
-                    backend: backend.name().to_owned(),
-                    detail: format!(
-                        "{MAX} clients have one of their own already (session: client)"
-                    ),
-                });
+                return Err(unavailable(format!(
+                    "{MAX} clients have one of their own already (session: client)"
+                )));
             };
             idle.client.gone.cancel();
         }
@@ -184,7 +189,7 @@ impl Instances {
         let (instances, supervised) = (Arc::downgrade(self), Arc::clone(&own));
         let (gone, retry, ended) = (client.gone.clone(), self.retry, key.clone());
         self.tasks.spawn(async move {
-            let supervising = supervised.supervise(retry, stop.clone(), &Nobody);
+            let supervising = supervised.serve(retry, stop.clone(), &Nobody);
             tokio::pin!(supervising);
             tokio::select! {
                 () = &mut supervising => return,
@@ -204,6 +209,18 @@ impl Instances {
         };
         table.insert(key, instance);
         Ok(own)
+    }
+
+    /// Retires those of `backend`: the next call of each client gets another one.
+    /// Calls in flight have `drain` to finish.
+    pub(super) fn retire(&self, backend: &str, drain: Duration) {
+        self.table().retain(|key, instance| {
+            let retires = *key.backend == *backend;
+            if retires {
+                instance.backend.retire(drain);
+            }
+            !retires
+        });
     }
 
     /// Sends a notification of `client` to the backends that it has of its own.
@@ -242,10 +259,8 @@ impl Instances {
                 return;
             };
             let mut table = instances.table();
-            let Some(instance) = table.get(&key) else {
-                return;
-            };
-            if instance.free.is_some_and(|since| since.elapsed() >= IDLE) {
+            let free = table.get(&key).and_then(|instance| instance.free);
+            if free.is_some_and(|since| since.elapsed() >= IDLE) {
                 table.remove(&key);
                 return;
             }

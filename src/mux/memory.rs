@@ -5,8 +5,8 @@
 use std::{
     collections::HashMap,
     fmt::Write,
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -41,7 +41,9 @@ const COALESCE: Duration = Duration::from_millis(500);
 /// What is known of all backends.
 #[derive(Debug, Default)]
 pub struct Memory {
-    backends: HashMap<String, Remembered>,
+    directory: Option<PathBuf>,
+    /// By the names of their files, which say how each is reached.
+    backends: Mutex<HashMap<String, Arc<Remembered>>>,
 }
 
 #[derive(Debug)]
@@ -54,23 +56,59 @@ struct Remembered {
 impl Memory {
     /// What earlier runs knew of the backends of `config`. Blocks.
     pub fn load(config: &Config, environment: &Environment) -> Self {
-        let Some(directory) = store::state(environment).map(|state| state.join(DIRECTORY)) else {
-            return Self::default();
+        let memory = Self {
+            directory: store::state(environment).map(|state| state.join(DIRECTORY)),
+            ..Self::default()
         };
-        store::prune(&directory, MAX);
-        let enabled = config.backends.iter().filter(|settings| settings.enabled);
-        let backends = enabled.filter_map(|settings| {
-            let remembered = Remembered::load(settings, &directory)?;
-            Some((settings.name.as_str().to_owned(), remembered))
-        });
-        Self {
-            backends: backends.collect(),
+        if let Some(directory) = &memory.directory {
+            store::prune(directory, MAX);
         }
+        memory.turn_to(config);
+        memory
     }
 
-    /// What `backend` offered last, and in which era.
-    pub(super) fn of(&self, backend: &str) -> Option<(Arc<Inventory>, Era)> {
-        self.backends.get(backend)?.kept().clone()
+    /// Reads what is known of the backends of `config`, and leaves out others.
+    /// Blocks.
+    pub fn turn_to(&self, config: &Config) {
+        let Some(directory) = &self.directory else {
+            return;
+        };
+        let mut backends = HashMap::new();
+        for settings in config.backends.iter().filter(|settings| settings.enabled) {
+            let Some(file) = file_name(settings) else {
+                continue;
+            };
+            let known = self.backends().get(&file).cloned();
+            let known = known.unwrap_or_else(|| {
+                Arc::new(Remembered::load(
+                    settings.name.as_str(),
+                    directory.join(&file),
+                ))
+            });
+            backends.insert(file, known);
+        }
+        *self.backends() = backends;
+    }
+
+    /// What the backend that is reached as `settings` say offered last, and in
+    /// which era.
+    pub(super) fn of(&self, settings: &BackendSettings) -> Option<(Arc<Inventory>, Era)> {
+        let remembered = self.remembered(settings)?;
+        let kept = remembered.kept();
+        kept.clone()
+    }
+
+    /// Whether these are settings of one backend, which is reached as before.
+    pub(super) fn is_same(one: &BackendSettings, other: &BackendSettings) -> bool {
+        file_name(one).is_some_and(|file| Some(file) == file_name(other))
+    }
+
+    fn remembered(&self, settings: &BackendSettings) -> Option<Arc<Remembered>> {
+        self.backends().get(&file_name(settings)?).cloned()
+    }
+
+    fn backends(&self) -> MutexGuard<'_, HashMap<String, Arc<Remembered>>> {
+        self.backends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps what the backends of `mux` offer up to date; never ends.
@@ -85,9 +123,9 @@ impl Memory {
 
     /// Keeps what the backends of `mux` that are up offer now.
     pub async fn save(&self, mux: &Mux) {
-        for backend in mux.backends() {
+        for backend in mux.backends().iter() {
             let (Some(connection), Some(remembered)) =
-                (backend.connected(), self.backends.get(backend.name()))
+                (backend.connected(), self.remembered(&backend.settings()))
             else {
                 continue;
             };
@@ -111,27 +149,27 @@ impl Memory {
 }
 
 impl Remembered {
-    fn load(settings: &BackendSettings, directory: &Path) -> Option<Self> {
-        let store = Store::new(INVENTORY, Some(directory.join(file_name(settings)?)));
+    fn load(backend: &str, file: PathBuf) -> Self {
+        let store = Store::new(INVENTORY, Some(file));
         let known = store
             .load(&[])
             .and_then(|record| Inventory::recall(&record))
             .map(|(inventory, era)| (Arc::new(inventory), era));
         if let Some((inventory, era)) = &known {
             info!(
-                backend = settings.name.as_str(),
+                backend,
                 %era,
                 tools = inventory.tools.len(),
                 "its lists are known from before the start"
             );
         }
-        Some(Self {
+        Self {
             store: Arc::new(store),
             kept: Mutex::new(known),
-        })
+        }
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, Option<(Arc<Inventory>, Era)>> {
+    fn kept(&self) -> MutexGuard<'_, Option<(Arc<Inventory>, Era)>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -35,7 +35,10 @@ mod params;
 mod parking;
 mod questions;
 mod relay;
+mod reload;
+mod roster;
 mod rounds;
+mod serving;
 mod status;
 mod subscription;
 mod target;
@@ -49,6 +52,7 @@ pub use caller::Caller;
 pub(crate) use catalog::Catalog;
 pub use catalog::{Kind, Misfit, Shortened, Shown};
 pub use memory::Memory;
+pub use reload::Difference;
 pub(crate) use version::{Changed, Versions};
 pub use voice::Voice;
 pub(crate) use watching::{Held, Subscriber};
@@ -56,7 +60,7 @@ pub use watching::{Sink, Watcher};
 
 use crate::{
     audit::Audit,
-    backend::{Backend, Exchange, Introduction, Inventory, Lists, Observer, State},
+    backend::{Backend, Exchange, Introduction, Lists, Observer, State},
     config::{Config, ConnectRetry},
     credential::Logins,
     limits::Limits,
@@ -66,6 +70,7 @@ use addressees::Addressees;
 use catalog::{Share, Taken};
 use instances::Instances;
 use parking::Parking;
+use roster::Roster;
 pub use status::BackendStatus;
 pub(crate) use target::named_by;
 use tasks::Tasks;
@@ -81,7 +86,8 @@ const MAX_CALLS: usize = 10_000;
 
 /// Many backends as one server.
 pub struct Mux {
-    backends: Vec<Arc<Backend>>,
+    roster: Roster,
+    retry: ConnectRetry,
     watching: Arc<Watching>,
     catalog: ArcSwap<Catalog>,
     building: Mutex<()>,
@@ -133,14 +139,7 @@ impl Mux {
         limits: Arc<Limits>,
     ) -> Arc<Self> {
         let enabled = config.backends.iter().filter(|settings| settings.enabled);
-        let backends = enabled.map(|settings| {
-            let login = logins.of(&settings.name);
-            let backend = Backend::new(settings.clone(), login);
-            if let Some((inventory, era)) = memory.of(settings.name.as_str()) {
-                backend.recall(Inventory::clone(&inventory), era);
-            }
-            Arc::new(backend)
-        });
+        let backends = enabled.map(|settings| reload::new(settings, logins, memory));
         let mux = Arc::new(Self::of(
             backends.collect(),
             config.connect_retry,
@@ -151,12 +150,8 @@ impl Mux {
             .supervisors
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        for backend in &mux.backends {
-            let (retry, stop) = (config.connect_retry, mux.stopping.clone());
-            let (mux, backend) = (Arc::downgrade(&mux), Arc::clone(backend));
-            supervisors.spawn(async move {
-                backend.supervise(retry, stop, &mux).await;
-            });
+        for backend in mux.backends().iter() {
+            mux.serve(&mut supervisors, Arc::clone(backend), None);
         }
         drop(supervisors);
         mux
@@ -172,11 +167,13 @@ impl Mux {
         let stopping = CancellationToken::new();
         let shares: Vec<_> = backends.iter().map(Share::of).collect();
         let addressees = Arc::<Addressees>::default();
+        let roster = Roster::of(backends);
         Self {
             catalog: ArcSwap::from_pointee(Catalog::build(&shares)),
-            watching: Watching::new(backends.clone(), &addressees),
+            watching: Watching::new(&roster, &addressees),
             addressees,
-            backends,
+            roster,
+            retry,
             building: Mutex::default(),
             versions: watch::Sender::default(),
             activity: watch::Sender::new(()),
@@ -197,8 +194,8 @@ impl Mux {
     }
 
     /// The enabled backends, in the order of the configuration.
-    pub fn backends(&self) -> &[Arc<Backend>] {
-        &self.backends
+    pub fn backends(&self) -> Arc<Vec<Arc<Backend>>> {
+        self.roster.now()
     }
 
     /// Where is recorded who called what, and who was refused.
@@ -255,43 +252,14 @@ impl Mux {
         };
         self.places.available_permits() < MAX_CALLS
             || !self.parking.is_empty()
-            || self.backends.iter().any(runs_a_task)
-    }
-
-    /// Tries every backend that is down again, now.
-    pub fn retry_now(&self) {
-        for backend in &self.backends {
-            if matches!(backend.state(), State::Down(_) | State::AwaitingLogin(_)) {
-                backend.retry_now();
-            }
-        }
-    }
-
-    /// Tells clients that stay on a stream that mcpmux stops; calls go on.
-    pub fn begin_stop(&self) {
-        self.closing.cancel();
-    }
-
-    /// Ends every backend and waits until they are gone.
-    pub async fn stop(&self) {
-        self.closing.cancel();
-        self.parking.clear();
-        self.stopping.cancel();
-        let mut supervisors = std::mem::take(
-            &mut *self
-                .supervisors
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
-        while supervisors.join_next().await.is_some() {}
-        self.instances.ended().await;
+            || self.backends().iter().any(runs_a_task)
     }
 
     /// Builds the catalog anew and, if clients see another one now or a backend
     /// has `told` of changes, tells them.
     fn rebuild(&self, told: Lists) {
         let _one_at_a_time = self.building.lock().unwrap_or_else(PoisonError::into_inner);
-        let shares: Vec<_> = self.backends.iter().map(Share::of).collect();
+        let shares: Vec<_> = self.backends().iter().map(Share::of).collect();
         let old = self.catalog.load();
         let new = Catalog::build(&shares);
         for Shortened { kind, full, short } in new
@@ -337,7 +305,7 @@ impl Mux {
             return;
         }
         let deadline = self.started + FIRST_LIST;
-        for backend in &self.backends {
+        for backend in self.backends().iter() {
             if backend.inventory().offers.is_some() {
                 continue;
             }
@@ -415,7 +383,7 @@ impl Observer for Weak<Mux> {
 impl fmt::Debug for Mux {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mux")
-            .field("backends", &self.backends)
+            .field("backends", &self.roster)
             .finish_non_exhaustive()
     }
 }

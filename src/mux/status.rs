@@ -1,6 +1,6 @@
 //! How every backend is, for people and scripts.
 
-use std::fmt::Write;
+use std::{fmt::Write, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -52,7 +52,7 @@ pub struct BackendStatus {
 impl Mux {
     /// How every backend is, in the order of the configuration.
     pub fn status(&self) -> Vec<BackendStatus> {
-        self.backends
+        self.backends()
             .iter()
             .map(|backend| status(backend))
             .collect()
@@ -64,7 +64,7 @@ impl Mux {
         let mut idle = 0;
         let mut tools = 0;
         let mut trouble = String::new();
-        for backend in &self.backends {
+        for backend in self.backends().iter() {
             match backend.state() {
                 State::Up(_) => {
                     up += 1;
@@ -91,14 +91,13 @@ impl Mux {
         } else {
             String::new()
         };
-        let all = self.backends.len();
+        let all = self.backends().len();
         format!("{up}/{all} backends up{idle}, {tools} tools{trouble}")
     }
 
     /// The enabled backend of this name.
-    pub fn backend(&self, name: &str) -> Option<&Backend> {
-        let found = self.backends.iter().find(|backend| backend.name() == name);
-        found.map(AsRef::as_ref)
+    pub fn backend(&self, name: &str) -> Option<Arc<Backend>> {
+        self.roster.named(name)
     }
 }
 

@@ -16,6 +16,10 @@ use crate::{
     },
 };
 
+/// How often a request looks for its backend where it finds one that is about to
+/// end, because the configuration has changed meanwhile.
+pub(super) const TURNS: usize = 5;
+
 /// A backend that a request may be for.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
@@ -68,11 +72,15 @@ impl Mux {
         request: &Message,
         params: &RawObject<'_>,
     ) -> Result<VecDeque<Target>, RpcError> {
-        let found = self.known_targets(caller, request, params)?;
-        if !found.is_empty() {
-            return Ok(found);
+        for _ in 0..TURNS {
+            let found = self.known_targets(caller, request, params)?;
+            if !found.is_empty() {
+                return Ok(found);
+            }
+            if self.awaited(params).await? {
+                break;
+            }
         }
-        self.awaited(params).await?;
         let found = self.known_targets(caller, request, params)?;
         if found.is_empty() {
             return Err(unknown(caller.era(), request, params));
@@ -133,11 +141,17 @@ impl Mux {
         let id = params::text(params, "taskId")?;
         let client = caller.introduction.as_ref().map(|client| client.number);
         let backend = match self.tasks.owner(&id) {
-            Some(owner) if owner.client == client => owner.backend,
+            Some(owner) if owner.client == client => {
+                let gone = owner.backend.is_retired() && owner.backend.connected().is_none();
+                // The one that has taken its place may know of the task.
+                let successor = self.roster.named(owner.backend.name()).filter(|_| gone);
+                successor.unwrap_or(owner.backend)
+            }
             Some(_) => return Ok(None),
             None => {
-                let mut with_tasks = self.backends().iter().filter(|backend| has_tasks(backend));
-                match (with_tasks.next(), with_tasks.next(), self.backends()) {
+                let backends = self.backends();
+                let mut with_tasks = backends.iter().filter(|backend| has_tasks(backend));
+                match (with_tasks.next(), with_tasks.next(), backends.as_slice()) {
                     (Some(only), None, _) | (None, _, [only]) => Arc::clone(only),
                     _ => return Ok(None),
                 }
@@ -163,7 +177,7 @@ impl Mux {
             Some(Subject::Named(key, name.into_owned()))
         });
         Some(Target {
-            backend: Arc::clone(backend),
+            backend,
             subject: named.unwrap_or(Subject::Unnamed),
             tool: None,
         })
@@ -171,40 +185,41 @@ impl Mux {
 
     /// The one backend that a method of an extension can belong to: the only one
     /// there is, or the only one that has such an extension.
-    pub(super) fn sole_backend(&self, method: &str) -> Option<&Arc<Backend>> {
-        if let [only] = self.backends() {
-            return Some(only);
+    pub(super) fn sole_backend(&self, method: &str) -> Option<Arc<Backend>> {
+        let backends = self.backends();
+        if let [only] = backends.as_slice() {
+            return Some(Arc::clone(only));
         }
         let extends = |backend: &&Arc<Backend>| {
             let inventory = backend.inventory();
             let offers = inventory.offers.as_deref();
             offers.is_some_and(|offers| offers.may_extend(method))
         };
-        let mut extending = self.backends().iter().filter(extends);
-        extending.next().filter(|_| extending.next().is_none())
+        let mut extending = backends.iter().filter(extends);
+        let first = extending.next().filter(|_| extending.next().is_none());
+        first.cloned()
     }
 
-    /// Waits for the backends that could still make a name known.
-    async fn awaited(&self, params: &RawObject<'_>) -> Result<(), RpcError> {
+    /// Waits for the backends that could still make a name known. `false` if the
+    /// one that was waited for is another one now, or gone.
+    async fn awaited(&self, params: &RawObject<'_>) -> Result<bool, RpcError> {
         let name = params.get_str("name").ok().flatten();
         // Of a server that has never been up the tools are unknown, its name is not.
         let owner = name
             .as_deref()
             .and_then(name::split)
             .and_then(|(server, _)| {
-                let prefixed = |backend: &&Arc<Backend>| {
-                    backend.name() == server && backend.settings().namespace == Namespace::Prefix
-                };
-                self.backends().iter().find(prefixed)
+                let owner = self.roster.named(server)?;
+                (owner.settings().namespace == Namespace::Prefix).then_some(owner)
             });
         match owner {
-            Some(owner) => {
-                let connected = owner.connection(owner.settings().timeout).await;
-                connected.map_err(|error| error.to_rpc(owner.name()))?;
-            }
+            Some(owner) => match owner.connection(owner.settings().timeout).await {
+                Err(_) if owner.is_retired() => return Ok(false),
+                connected => drop(connected.map_err(|error| error.to_rpc(owner.name()))?),
+            },
             None => self.settled().await,
         }
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -69,11 +69,12 @@ impl Mux {
         };
         match visitor.era {
             Era::Legacy if able => {
-                self.tell_of_end(visitor, &visit, backend);
+                self.tell_of_end(visitor, &visit, backend.as_ref());
                 response
             }
             Era::Modern if able && !came_back(&visitor.request) => {
-                let key = format!("{KEY}{}", backend.map_or("", |backend| backend.name()));
+                let name = backend.as_ref().map_or("", |backend| backend.name());
+                let key = format!("{KEY}{name}");
                 let owner = visitor.principal.name();
                 self.parking
                     .ask_again(owner, &visitor.request, &id, &key, &question, LIFE)
@@ -100,10 +101,12 @@ impl Mux {
     }
 
     /// The backend to whose login a user agreed to go.
-    fn accepted(&self, request: &Message) -> Option<&Arc<Backend>> {
+    fn accepted(&self, request: &Message) -> Option<Arc<Backend>> {
         let params = RawObject::parse(request.payload()?).ok()?;
         let answers = RawObject::parse(params.get("inputResponses").ok()??).ok()?;
-        self.backends.iter().find(|backend| {
+        let backends = self.backends();
+        let mut backends = backends.iter();
+        let accepted = backends.find(|backend| {
             let key = format!("{KEY}{}", backend.name());
             let answer = answers.get(&key).ok().flatten();
             let answer = answer.and_then(|answer| RawObject::parse(answer).ok());
@@ -115,7 +118,8 @@ impl Mux {
                     .map(std::borrow::Cow::into_owned)
             });
             action.as_deref() == Some("accept")
-        })
+        });
+        accepted.cloned()
     }
 
     /// Tells a legacy client when the login is over, so that it may call again.
@@ -144,11 +148,11 @@ impl Mux {
         });
     }
 
-    fn backend_of(&self, visit: &str) -> Option<&Arc<Backend>> {
+    fn backend_of(&self, visit: &str) -> Option<Arc<Backend>> {
         let visit = RawObject::parse(visit).ok()?;
         let id = visit.get_str("elicitationId").ok()??;
         let name = logs_in(&id)?;
-        self.backends.iter().find(|backend| backend.name() == name)
+        self.roster.named(name)
     }
 }
 

@@ -82,6 +82,16 @@ impl Notifier {
         self.send_with_status(&[], status);
     }
 
+    /// mcpmux reads its configuration again, and says that it is
+    /// [ready](Self::ready) once it has.
+    pub fn reloading(&self) {
+        // systemd tells by the time which reload is meant (sd_notify(3)).
+        match NotifyState::monotonic_usec_now() {
+            Ok(now) => self.send(&[NotifyState::Reloading, now]),
+            Err(_) => self.send(&[NotifyState::Reloading]),
+        };
+    }
+
     /// mcpmux begins to shut down.
     pub fn stopping(&self, status: &str) {
         self.send_with_status(&[NotifyState::Stopping], status);
@@ -219,6 +229,23 @@ mod tests {
         assert_eq!(heard(&manager), "READY=1\nSTATUS=one");
         assert_eq!(heard(&manager), "STATUS=two");
         assert_eq!(heard(&manager), "STOPPING=1");
+    }
+
+    #[test]
+    fn a_reload_tells_when_it_began() {
+        let (_folder, manager, notifier) = line();
+        let now = || match NotifyState::monotonic_usec_now().unwrap() {
+            NotifyState::MonotonicUsec(now) => now,
+            other => panic!("{other:?}"),
+        };
+        let before = now();
+        notifier.reloading();
+        let heard = heard(&manager);
+        let time = heard.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap();
+        assert!(
+            (before..=now()).contains(&time.trim_end().parse().unwrap()),
+            "{heard}"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Who may come in, as it is configured.
 
 /// Who may come in.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccessSettings {
     /// The users of this machine who may, beside mcpmux's own and root: names,
     /// numbers or `*`.

@@ -5,7 +5,7 @@ use url::Url;
 use crate::Secret;
 
 /// How `OAuth` tokens of one backend are had.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OAuthSettings {
     /// Who consents.
     pub grant: Grant,
@@ -47,7 +47,7 @@ pub enum Dpop {
 }
 
 /// Who consents to a token.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Grant {
     /// A person, in a browser or on another device.
     AuthorizationCode,
@@ -65,7 +65,7 @@ pub enum Grant {
 }
 
 /// An organisation's identity provider, and who is logged in there.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityProvider {
     /// The identity token of the one who is.
     pub identity_token: Given,
@@ -104,7 +104,7 @@ impl Grant {
 }
 
 /// A value that the document has, or that a command prints.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Given {
     /// The value.
     Value(Secret),

@@ -6,7 +6,7 @@ use crate::config::Pattern;
 
 /// Which of a backend's tools are offered, and how. Tools are meant by the names
 /// that the backend itself gives them.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToolSettings {
     /// Those that are offered.
     pub allow: Vec<Pattern>,

@@ -74,6 +74,11 @@ impl Login {
         })
     }
 
+    /// Whether it is the one that these settings describe.
+    pub(super) fn is_of(&self, http: &HttpSettings, settings: &OAuthSettings) -> bool {
+        (&self.endpoint, &self.settings) == (&http.endpoint, settings)
+    }
+
     /// The token that a request of now carries, and its generation. None, if
     /// there is none: what the backend answers then tells how to get one.
     pub(in crate::credential) async fn token(

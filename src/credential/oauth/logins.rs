@@ -3,6 +3,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use arc_swap::ArcSwap;
 use oauth2::{AccessToken, RefreshToken, StandardRevocableToken};
 use tracing::{error, info, warn};
 
@@ -25,7 +26,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Logins {
     house: Arc<House>,
-    backends: Vec<Known>,
+    backends: ArcSwap<Vec<Known>>,
 }
 
 /// A backend, and its login if it needs one.
@@ -51,15 +52,30 @@ impl Logins {
 
     fn with(config: &Config, attended: bool) -> Arc<Self> {
         let house = Arc::new(House::new(config, Environment::process(), attended));
-        let enabled = config.backends.iter().filter(|backend| backend.enabled);
-        let backends = enabled
-            .map(|backend| Known {
-                name: backend.name.clone(),
-                kind: kind(backend),
-                login: login(backend, &house),
-            })
-            .collect();
-        Arc::new(Self { house, backends })
+        let backends = known(config, &[], &house);
+        Arc::new(Self {
+            house,
+            backends: ArcSwap::from_pointee(backends),
+        })
+    }
+
+    /// Goes over to the logins that `config` needs; those that are equal stay as
+    /// they are. Of the others nobody is asked to consent any more.
+    pub fn turn_to(&self, config: &Config) {
+        let before = self.backends.load_full();
+        let now = Arc::new(known(config, &before, &self.house));
+        self.backends.store(Arc::clone(&now));
+        for login in before.iter().filter_map(|known| known.login.as_ref()) {
+            let mut logins = now.iter().filter_map(|known| known.login.as_ref());
+            if logins.any(|kept| Arc::ptr_eq(kept, login)) {
+                continue;
+            }
+            let flow = login.state().flow.take();
+            if let Some(flow) = flow {
+                let why = "the configuration of the backend has changed";
+                flow.end(Err(LoginError(why.to_owned())));
+            }
+        }
     }
 
     /// Opens the store, if there is anything to keep, so that what is wrong with
@@ -67,7 +83,12 @@ impl Logins {
     ///
     /// Must be called within a Tokio runtime.
     pub fn open_store(&self) {
-        if self.backends.iter().all(|known| known.login.is_none()) {
+        if self
+            .backends
+            .load()
+            .iter()
+            .all(|known| known.login.is_none())
+        {
             return;
         }
         let house = Arc::clone(&self.house);
@@ -86,17 +107,16 @@ impl Logins {
 
     /// The login of `backend`, if it has one.
     pub(crate) fn of(&self, backend: &BackendName) -> Option<Arc<Login>> {
-        let known = self.backends.iter().find(|known| known.name == *backend);
+        let backends = self.backends.load();
+        let known = backends.iter().find(|known| known.name == *backend);
         known?.login.clone()
     }
 
     /// Whether a person is asked to consent, or a token is being fetched.
     pub fn is_busy(&self) -> bool {
-        let logins = self
-            .backends
-            .iter()
-            .filter_map(|known| known.login.as_ref());
-        logins.into_iter().any(|login| {
+        let backends = self.backends.load();
+        let mut logins = backends.iter().filter_map(|known| known.login.as_ref());
+        logins.any(|login| {
             let state = login.state();
             state.run.is_some() || state.flow.as_ref().is_some_and(|flow| flow.is_open())
         })
@@ -105,7 +125,7 @@ impl Logins {
     /// How every backend's login stands.
     pub async fn status(&self) -> Vec<LoginStatus> {
         let mut all = Vec::new();
-        for known in &self.backends {
+        for known in self.backends.load_full().iter() {
             all.push(match &known.login {
                 Some(login) => login.status().await,
                 None => LoginStatus {
@@ -163,11 +183,8 @@ impl Logins {
 
     /// A browser has come back with this `query` (without the `?`).
     pub async fn returned(&self, query: &str) -> Returned {
-        for login in self
-            .backends
-            .iter()
-            .filter_map(|known| known.login.as_ref())
-        {
+        let backends = self.backends.load_full();
+        for login in backends.iter().filter_map(|known| known.login.as_ref()) {
             if let Some(returned) = login.returned(query).await {
                 return returned;
             }
@@ -177,21 +194,20 @@ impl Logins {
 
     /// Forgets the tokens of `backend`, and has them revoked where that can be.
     pub async fn logout(&self, backend: &str) -> Result<LoggedOut, LoginError> {
-        let login = Arc::clone(self.named(backend)?);
+        let login = self.named(backend)?;
         // In a task of its own: half a logout is none.
         let done = tokio::spawn(async move { login.logout().await }).await;
         done.unwrap_or_else(|_| Err(LoginError("mcpmux is stopping".to_owned())))
     }
 
-    fn named(&self, backend: &str) -> Result<&Arc<Login>, LoginError> {
-        let known = self
-            .backends
-            .iter()
-            .find(|known| known.name.as_str() == backend);
+    fn named(&self, backend: &str) -> Result<Arc<Login>, LoginError> {
+        let backends = self.backends.load();
+        let mut known = backends.iter();
+        let known = known.find(|known| known.name.as_str() == backend);
         let Some(known) = known else {
             return Err(LoginError(format!("there is no backend {backend:?}")));
         };
-        known.login.as_ref().ok_or_else(|| {
+        known.login.clone().ok_or_else(|| {
             LoginError(format!(
                 "backend {backend:?} needs no login: its credential is of kind `{}`",
                 known.kind
@@ -323,6 +339,17 @@ impl Login {
     }
 }
 
+/// What `config` needs, with the logins of `before` where they suit it.
+fn known(config: &Config, before: &[Known], house: &Arc<House>) -> Vec<Known> {
+    let enabled = config.backends.iter().filter(|backend| backend.enabled);
+    let known = enabled.map(|backend| Known {
+        name: backend.name.clone(),
+        kind: kind(backend),
+        login: login(backend, before, house),
+    });
+    known.collect()
+}
+
 fn kind(backend: &BackendSettings) -> &'static str {
     match &backend.transport {
         Ok(Transport::Http(http) | Transport::Sse(http)) => match http.auth {
@@ -337,17 +364,21 @@ fn kind(backend: &BackendSettings) -> &'static str {
     }
 }
 
-fn login(backend: &BackendSettings, house: &Arc<House>) -> Option<Arc<Login>> {
+fn login(backend: &BackendSettings, before: &[Known], house: &Arc<House>) -> Option<Arc<Login>> {
     let Ok(Transport::Http(http) | Transport::Sse(http)) = &backend.transport else {
         return None;
     };
     match &http.auth {
-        Auth::OAuth(settings) => Some(Login::new(
-            backend.name.clone(),
-            http,
-            settings,
-            Arc::clone(house),
-        )),
+        Auth::OAuth(settings) => {
+            let mut known = before.iter();
+            let known = known.find(|known| known.name == backend.name);
+            let login = known.and_then(|known| known.login.clone());
+            let same = login.filter(|login| login.is_of(http, settings));
+            Some(same.unwrap_or_else(|| {
+                let house = Arc::clone(house);
+                Login::new(backend.name.clone(), http, settings, house)
+            }))
+        }
         _ => None,
     }
 }

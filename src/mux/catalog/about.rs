@@ -145,8 +145,8 @@ fn instructions(shares: &[Share]) -> String {
         backend, inventory, ..
     } in shares
     {
-        let about = backend
-            .settings()
+        let settings = backend.settings();
+        let about = settings
             .description
             .as_deref()
             .map(str::trim)

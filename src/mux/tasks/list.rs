@@ -33,7 +33,8 @@ impl Mux {
             let deadline = Instant::now() + PATIENCE;
             let mut described = Vec::new();
             for (task, backend) in own.iter().rev().take(MAX).rev() {
-                let Some(connection) = backend.connected() else { continue };
+                let there = backend.connected().or_else(|| mux.backend(backend.name())?.connected());
+                let Some(connection) = there else { continue };
                 let asked = connection.query(method::TASKS_GET, json!({ "taskId": task }));
                 match timeout_at(deadline, asked).await {
                     Ok(Ok(now)) => described.push(now),

@@ -20,7 +20,7 @@ mod request;
 mod table;
 mod update;
 
-use super::addressees::Addressees;
+use super::{addressees::Addressees, roster::Roster};
 use crate::{
     backend::{Backend, BackendError, Refused, Updates},
     protocol::Message,
@@ -42,7 +42,8 @@ pub trait Sink: Send + Sync + fmt::Debug {
 /// All subscriptions.
 #[derive(Debug)]
 pub(super) struct Watching {
-    backends: Vec<Arc<Backend>>,
+    roster: Roster,
+    addressees: Arc<Addressees>,
     table: Mutex<Table>,
     clients: AtomicU64,
 }
@@ -64,22 +65,29 @@ pub(super) enum Unwatched {
 }
 
 impl Watching {
-    /// No subscriptions at `backends`, which tell of their updates from now on,
-    /// and `addressees` of what clients have begun there.
-    pub(super) fn new(backends: Vec<Arc<Backend>>, addressees: &Arc<Addressees>) -> Arc<Self> {
+    /// No subscriptions at the backends of `roster`, which tell of their updates
+    /// from now on, and `addressees` of what clients have begun there.
+    pub(super) fn new(roster: &Roster, addressees: &Arc<Addressees>) -> Arc<Self> {
         let watching = Arc::new(Self {
-            backends,
+            roster: roster.clone(),
+            addressees: Arc::clone(addressees),
             table: Mutex::default(),
             clients: AtomicU64::new(0),
         });
-        for (backend, owner) in watching.backends.iter().enumerate() {
-            owner.tell(Teller {
-                watching: Arc::downgrade(&watching),
-                addressees: Arc::clone(addressees),
-                backend,
-            });
+        for backend in roster.now().iter() {
+            watching.follow(backend);
         }
         watching
+    }
+
+    /// `backend` tells of its updates from now on. Whoever is subscribed at its
+    /// name is subscribed at it once it is up.
+    pub(super) fn follow(self: &Arc<Self>, backend: &Backend) {
+        backend.tell(Teller {
+            watching: Arc::downgrade(self),
+            addressees: Arc::clone(&self.addressees),
+            backend: backend.name().into(),
+        });
     }
 
     /// A client without subscriptions.
@@ -92,11 +100,10 @@ impl Watching {
 
     /// The session with a backend is a new one: subscribes anew.
     pub(super) fn session_began(self: &Arc<Self>, backend: &Backend) {
-        let mut at = self.backends.iter();
-        let Some(at) = at.position(|other| std::ptr::eq(Arc::as_ptr(other), backend)) else {
+        if !self.is_there(backend) {
             return;
-        };
-        let places = self.table().at(at);
+        }
+        let places = self.table().at(backend.name());
         for place in places {
             self.drive(&place);
         }
@@ -113,12 +120,8 @@ impl Watching {
         alias: &str,
         lasting: bool,
     ) -> Result<(), Unwatched> {
-        let mut at = self.backends.iter();
-        let Some(at) = at.position(|other| Arc::ptr_eq(other, backend)) else {
-            return Err(Unwatched::Refused(Refused::NotGranted));
-        };
         let place = Place {
-            backend: at,
+            backend: backend.name().into(),
             uri: uri.into(),
         };
         let alias: Alias = alias.into();
@@ -166,7 +169,7 @@ impl Watching {
     /// Has `teller` told what becomes of `place`; `true` if there is nothing to
     /// wait for.
     fn claim(self: &Arc<Self>, place: &Place, teller: oneshot::Sender<Outcome>) -> bool {
-        let session = self.session(place.backend);
+        let session = self.session(&place.backend);
         let mut table = self.table();
         match table.claim(place, session) {
             None => return true,
@@ -183,7 +186,7 @@ impl Watching {
 
     /// Gets `place` in step with its backend, if nobody does.
     fn drive(self: &Arc<Self>, place: &Place) {
-        let session = self.session(place.backend);
+        let session = self.session(&place.backend);
         let ours = self.table().claim(place, session);
         if ours == Some(true) {
             self.spawn(place);
@@ -198,10 +201,11 @@ impl Watching {
     }
 
     async fn take_steps(&self, place: &Place) {
-        let backend = &self.backends[place.backend];
-        let limit = backend.settings().timeout;
         loop {
-            let connection = backend.up();
+            let backend = self.roster.named(&place.backend);
+            let limit = backend.as_ref().map(|backend| backend.settings().timeout);
+            let limit = limit.unwrap_or_default();
+            let connection = backend.and_then(|backend| backend.up());
             let session = connection.as_ref().map(|connection| connection.session());
             let step = self.table().step(place, session);
             match (step, connection) {
@@ -211,10 +215,10 @@ impl Watching {
                     let (waiting, again) = self.table().subscribed(place, session, done);
                     match &outcome {
                         // What happened since it was last subscribed to was not said.
-                        Ok(()) if again => self.tell(place.backend, &Update::of(&place.uri)),
+                        Ok(()) if again => self.tell(&place.backend, &Update::of(&place.uri)),
                         Err(refused) if waiting.is_empty() => {
                             warn!(
-                                backend = backend.name(),
+                                backend = &*place.backend,
                                 uri = &*place.uri,
                                 "it does not tell of updates any more: {refused:?}"
                             );
@@ -228,7 +232,7 @@ impl Watching {
                 (Step::Unsubscribe, Some(connection)) => {
                     if let Err(refused) = connection.unsubscribe(&place.uri, limit).await {
                         debug!(
-                            backend = backend.name(),
+                            backend = &*place.backend,
                             uri = &*place.uri,
                             "cannot unsubscribe: {refused:?}"
                         );
@@ -246,7 +250,7 @@ impl Watching {
                         let _ = teller.send(outcome);
                     }
                     // A session that began meanwhile found somebody at work.
-                    let now = self.session(place.backend);
+                    let now = self.session(&place.backend);
                     if now == session || self.table().claim(place, now) != Some(true) {
                         return;
                     }
@@ -257,7 +261,7 @@ impl Watching {
         }
     }
 
-    fn tell(&self, backend: usize, update: &Update) {
+    fn tell(&self, backend: &str, update: &Update) {
         let subscribers = self.table().subscribers(backend, &update.uri);
         for (sink, alias) in subscribers {
             let (uri, message) = update.known_as(&alias);
@@ -265,9 +269,15 @@ impl Watching {
         }
     }
 
-    /// The session with the backend at this place.
-    fn session(&self, backend: usize) -> Option<(u64, u64)> {
-        Some(self.backends[backend].up()?.session())
+    /// The session with the backend of this name.
+    fn session(&self, backend: &str) -> Option<(u64, u64)> {
+        Some(self.roster.named(backend)?.up()?.session())
+    }
+
+    /// Whether `backend` is the one that has its name.
+    fn is_there(&self, backend: &Backend) -> bool {
+        let there = self.roster.named(backend.name());
+        there.is_some_and(|there| std::ptr::eq(Arc::as_ptr(&there), backend))
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -279,7 +289,7 @@ impl Watcher {
     /// A watcher of nothing.
     #[cfg(test)]
     pub(crate) fn idle() -> Self {
-        Watching::new(Vec::new(), &Arc::default()).watcher()
+        Watching::new(&Roster::default(), &Arc::default()).watcher()
     }
 
     /// The client as a subscriber that takes its updates at `sink`.
@@ -340,7 +350,7 @@ impl Drop for Joined<'_> {
 struct Teller {
     watching: Weak<Watching>,
     addressees: Arc<Addressees>,
-    backend: usize,
+    backend: Arc<str>,
 }
 
 impl Updates for Teller {
@@ -349,7 +359,7 @@ impl Updates for Teller {
             return;
         };
         if let Some(update) = Update::read(message) {
-            watching.tell(self.backend, &update);
+            watching.tell(&self.backend, &update);
         } else {
             debug!("an update that names no resource");
         }
@@ -363,9 +373,9 @@ impl Updates for Teller {
         let Some(watching) = self.watching.upgrade() else {
             return;
         };
-        let places = watching.table().at(self.backend);
+        let places = watching.table().at(&self.backend);
         for place in places {
-            watching.tell(self.backend, &Update::of(&place.uri));
+            watching.tell(&self.backend, &Update::of(&place.uri));
         }
     }
 }

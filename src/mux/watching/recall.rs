@@ -22,12 +22,10 @@ impl Watcher {
     /// What the client is subscribed to, in an order of its own.
     pub(crate) fn held(&self) -> Vec<Held> {
         let held = self.watching.table().of(self.client);
-        let held = held.into_iter().filter_map(|(place, alias)| {
-            Some(Held {
-                backend: self.watching.backends.get(place.backend)?.name().to_owned(),
-                uri: place.uri.to_string(),
-                alias: alias.to_string(),
-            })
+        let held = held.into_iter().map(|(place, alias)| Held {
+            backend: place.backend.to_string(),
+            uri: place.uri.to_string(),
+            alias: alias.to_string(),
         });
         let mut held: Vec<_> = held.collect();
         held.sort();
@@ -38,18 +36,17 @@ impl Watcher {
     /// backend is asked once it is up; what is no longer there is left out.
     pub(crate) fn hold_again(&self, subscriber: &Subscriber, held: &Held) {
         let watching = &self.watching;
-        let mut backends = watching.backends.iter();
-        let Some(backend) = backends.position(|backend| backend.name() == held.backend) else {
+        if watching.roster.named(&held.backend).is_none() {
             return;
-        };
+        }
         let place = Place {
-            backend,
+            backend: held.backend.as_str().into(),
             uri: held.uri.as_str().into(),
         };
         let alias = held.alias.as_str().into();
         let new = watching.table().rejoin(&place, &alias, subscriber);
         // A session that begins after this subscribes by itself.
-        if matches!(new, Ok(true)) && watching.session(backend).is_some() {
+        if matches!(new, Ok(true)) && watching.session(&place.backend).is_some() {
             watching.drive(&place);
         }
     }
@@ -61,9 +58,9 @@ impl Mux {
     ///
     /// Must be called within a Tokio runtime.
     pub(crate) fn wake_watched(&self) {
-        for (at, backend) in self.watching.backends.iter().enumerate() {
+        for backend in self.backends().iter() {
             let settings = backend.settings();
-            let watched = !self.watching.table().at(at).is_empty();
+            let watched = !self.watching.table().at(backend.name()).is_empty();
             if watched && settings.start == Start::Lazy {
                 let (backend, patience) = (backend.clone(), settings.timeout);
                 // What becomes of it is told by its state.

@@ -30,10 +30,11 @@ const FORMER: Session = (u64::MAX, u64::MAX);
 /// What became of a wish to subscribe.
 pub(super) type Outcome = Result<(), Refused>;
 
-/// A resource at its owner, who is named by its place among the backends.
+/// A resource at its owner.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Place {
-    pub(super) backend: usize,
+    /// The owner's name, whichever backend has it.
+    pub(super) backend: Arc<str>,
     pub(super) uri: Arc<str>,
 }
 
@@ -87,7 +88,7 @@ struct Topic {
 #[derive(Debug, Default)]
 pub(super) struct Table {
     /// By backend, then by URI.
-    topics: HashMap<usize, HashMap<Arc<str>, Topic>>,
+    topics: HashMap<Arc<str>, HashMap<Arc<str>, Topic>>,
     /// What each client is subscribed to, and as what it knows it.
     held: HashMap<u64, HashSet<(Place, Alias)>>,
     count: usize,
@@ -120,7 +121,7 @@ impl Table {
             .insert((place.clone(), alias.clone()));
         self.count += 1;
         self.topics
-            .entry(place.backend)
+            .entry(Arc::clone(&place.backend))
             .or_default()
             .entry(Arc::clone(&place.uri))
             .or_default()
@@ -244,12 +245,12 @@ impl Table {
     }
 
     /// The resources of `backend` that somebody is subscribed to.
-    pub(super) fn at(&self, backend: usize) -> Vec<Place> {
-        let topics = self.topics.get(&backend).into_iter().flatten();
+    pub(super) fn at(&self, backend: &str) -> Vec<Place> {
+        let topics = self.topics.get(backend).into_iter().flatten();
         let wanted = topics.filter(|(_, topic)| !topic.subscribers.is_empty());
         wanted
             .map(|(uri, _)| Place {
-                backend,
+                backend: backend.into(),
                 uri: Arc::clone(uri),
             })
             .collect()
@@ -257,8 +258,8 @@ impl Table {
 
     /// Who is to be told of an update of `uri` by `backend`: its subscribers,
     /// else those of the nearest resource that it is a part of.
-    pub(super) fn subscribers(&self, backend: usize, uri: &str) -> Vec<(Arc<dyn Sink>, Alias)> {
-        let Some(topics) = self.topics.get(&backend) else {
+    pub(super) fn subscribers(&self, backend: &str, uri: &str) -> Vec<(Arc<dyn Sink>, Alias)> {
+        let Some(topics) = self.topics.get(backend) else {
             return Vec::new();
         };
         let subscribed = |uri: &str| {

@@ -20,7 +20,7 @@ fn subscriber(client: u64, sink: &Arc<Nobody>) -> Subscriber {
 
 fn place(uri: &str) -> Place {
     Place {
-        backend: 0,
+        backend: "a".into(),
         uri: uri.into(),
     }
 }
@@ -34,13 +34,13 @@ fn an_update_goes_to_the_exact_or_the_nearest_whole() {
             .join(&place(uri), &"".into(), &subscriber(client, &sink))
             .unwrap();
     }
-    let told = |uri: &str| table.subscribers(0, uri).len();
+    let told = |uri: &str| table.subscribers("a", uri).len();
     assert_eq!(told("file:///a/b/c"), 1);
     assert_eq!(told("file:///a/b/c/d?e"), 1);
     assert_eq!(told("file:///a#x"), 1);
     assert_eq!(told("file:///ab"), 0);
     assert_eq!(told("file:///"), 0);
-    assert_eq!(table.subscribers(1, "file:///a").len(), 0);
+    assert_eq!(table.subscribers("b", "file:///a").len(), 0);
     let nearest: Vec<_> = wholes("a/b/?c").collect();
     assert_eq!(nearest, ["a/b/", "a/b/", "a/b", "a/", "a"]);
 }
@@ -129,7 +129,7 @@ impl World {
     fn reconnect(&mut self) {
         self.session += 1;
         self.known.clear();
-        for place in self.table.at(0) {
+        for place in self.table.at("a") {
             self.drive(&place);
         }
     }
