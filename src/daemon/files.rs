@@ -75,6 +75,7 @@ impl Watch {
     fn end(&mut self) {
         if let Some(task) = self.0.take() {
             task.abort();
+            debug!("the configuration is not watched any more");
         }
     }
 }

@@ -6,6 +6,7 @@ use std::{
     io::{BufRead, BufReader},
     net::{SocketAddr, TcpListener},
     os::{fd::OwnedFd, unix::process::ExitStatusExt},
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread,
@@ -25,6 +26,7 @@ pub struct Setup {
     env: Vec<(String, String)>,
     arguments: Vec<String>,
     handed: Option<TcpListener>,
+    file: String,
 }
 
 impl Default for Setup {
@@ -37,6 +39,7 @@ impl Default for Setup {
             env: Vec::new(),
             arguments: vec!["--log-level".to_owned(), "debug".to_owned()],
             handed: None,
+            file: "mcpmux.yaml".to_owned(),
         }
     }
 }
@@ -120,6 +123,12 @@ impl Setup {
         self
     }
 
+    /// Has the configuration in this file of the home directory.
+    pub fn file(mut self, file: &str) -> Self {
+        file.clone_into(&mut self.file);
+        self
+    }
+
     /// Starts mcpmux and waits until it listens.
     #[track_caller]
     pub fn serve(self) -> Mux {
@@ -132,7 +141,10 @@ impl Setup {
     #[track_caller]
     pub fn start(self, arguments: &[&str]) -> Mux {
         let home = tempfile::tempdir().expect("a directory can be made");
-        let config = home.path().join("mcpmux.yaml");
+        let config = home.path().join(&self.file);
+        if let Some(directory) = config.parent() {
+            fs::create_dir_all(directory).expect("a directory can be made");
+        }
         fs::write(&config, self.yaml()).expect("a configuration can be stored");
         let program = env!("CARGO_BIN_EXE_mcpmux");
         let (mut command, stdin) = match self.handed {
@@ -170,6 +182,7 @@ impl Setup {
             child: Mutex::new(child),
             log,
             home,
+            config,
         }
     }
 }
@@ -179,6 +192,7 @@ pub struct Mux {
     child: Mutex<Child>,
     log: Arc<Log>,
     home: tempfile::TempDir,
+    config: PathBuf,
 }
 
 #[derive(Default)]
@@ -231,8 +245,20 @@ impl Mux {
     }
 
     /// Its home directory.
-    pub fn home(&self) -> &std::path::Path {
+    pub fn home(&self) -> &Path {
         self.home.path()
+    }
+
+    /// The file of its configuration.
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// Replaces its configuration by this one, as editors do: by another file.
+    pub fn rewrite(&self, yaml: &str) {
+        let new = self.config.with_extension("new");
+        fs::write(&new, yaml).expect("a configuration can be stored");
+        fs::rename(new, &self.config).expect("a file can be replaced");
     }
 
     /// Its stdin and stdout, once.
