@@ -25,6 +25,7 @@ mod ear;
 mod error;
 mod exchange;
 mod handshake;
+mod health;
 mod hearing;
 mod http;
 mod introduction;
@@ -59,6 +60,8 @@ use ear::{Ear, Told};
 pub use error::BackendError;
 pub(crate) use error::logs_in;
 pub use exchange::{Exchange, Item};
+use health::Health;
+pub(crate) use health::UnderWay;
 pub use introduction::Introduction;
 pub(crate) use introduction::{Answer, Aside};
 pub(crate) use inventory::{Definition, Inventory, Lists, Tool};
@@ -139,6 +142,8 @@ pub struct Connection {
     usage: Arc<Usage>,
     /// Calls that may be in flight at once.
     pub(crate) places: Places,
+    /// Whether it still answers.
+    pub(crate) health: Health,
     /// The lowest level of log messages that it was asked for.
     level: Lowest,
 }
@@ -166,6 +171,7 @@ impl Connection {
             unwaited: Unwaited::default(),
             usage: Arc::default(),
             places,
+            health: Health::default(),
             level: Lowest::default(),
         }
     }

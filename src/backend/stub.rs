@@ -44,6 +44,7 @@ impl Backend {
                 max_message: 1 << 20,
                 concurrency: None,
                 tools: ToolSettings::default(),
+                health: None,
                 transport: Err(Unresolved {
                     key: String::new(),
                     problem: String::new(),

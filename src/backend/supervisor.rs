@@ -14,7 +14,7 @@ use super::{
     Backend, Connection, Down, Inventory, Lists, State, Unasked, Way, inventory, login,
     order::Order, pause,
 };
-use crate::config::ConnectRetry;
+use crate::{config::ConnectRetry, credential::Standing};
 
 /// A connection that held this long was a good one: the pauses begin anew.
 const PROVEN: Duration = Duration::from_secs(10);
@@ -122,7 +122,7 @@ impl Backend {
                 () = stop.cancelled() => return,
                 attempt = timeout(retry.attempt_timeout, self.attempt(way, &mut era)) => attempt,
             };
-            let mut lost = None;
+            let (mut lost, mut hangs) = (None, false);
             if let Ok(Err(error)) = &attempt
                 && error.needs_login()
             {
@@ -132,10 +132,8 @@ impl Backend {
                     next: None,
                 };
                 self.set(State::AwaitingLogin(down), observer);
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = self.tried_again() => {}
-                    () = login::renewed(&mut standing, before) => {}
+                if !self.logged_in(&mut standing, before, &stop).await {
+                    return;
                 }
                 self.set(State::Starting, observer);
                 continue;
@@ -149,10 +147,18 @@ impl Backend {
                         end = self.attend(&connection, unasked, &stop, observer) => end,
                         reason = login::lapsed(standing.clone()) => End::Lost(reason),
                         () = self.unused(&connection) => End::Idle,
+                        reason = self.sick(&connection, observer) => End::Sick(reason),
                     };
+                    let mut proven = up.elapsed() >= PROVEN;
                     let reason = match end {
                         End::Stopped => return connection.end().await,
                         End::Lost(reason) => reason,
+                        End::Sick(reason) => {
+                            proven = connection.health.has_served();
+                            // Calls wait for a new process, not for what hangs.
+                            hangs = connection.link.kept().is_none();
+                            reason
+                        }
                         End::Idle => {
                             info!(backend = self.name(), "nobody uses it, it is ended");
                             self.set(State::Starting, observer);
@@ -161,7 +167,7 @@ impl Backend {
                             continue;
                         }
                     };
-                    if up.elapsed() >= PROVEN {
+                    if proven {
                         failures = 0;
                     }
                     down_since = None;
@@ -176,7 +182,7 @@ impl Backend {
                 .into(),
             };
             failures = failures.saturating_add(1);
-            if let Some(lost) = lost.take_if(|_| failures == 1 && retry.enabled) {
+            if let Some(lost) = lost.take_if(|_| failures == 1 && retry.enabled && !hangs) {
                 // What held so far is most likely only restarting: calls wait.
                 warn!(backend = self.name(), "lost: {reason}; connecting anew");
                 self.set(State::Starting, observer);
@@ -201,6 +207,22 @@ impl Backend {
                 return;
             }
         }
+    }
+
+    /// Waits until there is another token than `before`, or another attempt is asked
+    /// for; false if it is to stop.
+    async fn logged_in(
+        &self,
+        standing: &mut Option<watch::Receiver<Standing>>,
+        before: Option<Standing>,
+        stop: &CancellationToken,
+    ) -> bool {
+        tokio::select! {
+            () = stop.cancelled() => return false,
+            () = self.tried_again() => {}
+            () = login::renewed(standing, before) => {}
+        }
+        true
     }
 
     /// Waits until the next attempt is due; false if it is to stop.
@@ -365,6 +387,8 @@ enum End {
     Lost(Arc<str>),
     /// Nobody used it.
     Idle,
+    /// It does not answer any more, for this reason.
+    Sick(Arc<str>),
 }
 
 async fn wait_until(next: Option<Instant>) {

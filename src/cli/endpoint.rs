@@ -67,6 +67,7 @@ fn behind(
         max_message: MAX_MESSAGE,
         concurrency: None,
         tools: ToolSettings::default(),
+        health: None,
         transport: Ok(Transport::Http(HttpSettings {
             endpoint: endpoint.clone(),
             headers: Vec::new(),

@@ -51,6 +51,7 @@ impl BackendSettings {
             concurrency,
             max_message,
             tools: _,
+            health: _,
             quota: _,
             transport,
         } = self;

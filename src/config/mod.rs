@@ -37,9 +37,9 @@ pub use quantity::duration;
 pub use quota::Quota;
 pub use settings::{
     AccessSettings, AuditSettings, Auth, BackendName, BackendSettings, CommandSettings, Config,
-    ConnectRetry, Dpop, EraSetting, Given, Grant, HttpSettings, IdentityPlace, IdentityProvider,
-    Listen, ListenTransport, Namespace, OAuthSettings, Resource, SessionSetting, Start, StoreKind,
-    TokenStore, ToolSettings, Transport, Unresolved, VaultKey,
+    ConnectRetry, Dpop, EraSetting, Given, Grant, Health, HttpSettings, IdentityPlace,
+    IdentityProvider, Listen, ListenTransport, Namespace, OAuthSettings, Resource, SessionSetting,
+    Start, StoreKind, TokenStore, ToolSettings, Transport, Unresolved, VaultKey,
 };
 
 impl Config {

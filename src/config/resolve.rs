@@ -15,8 +15,9 @@ use super::{
     quota::Quota,
     settings::{
         AccessSettings, AuditSettings, BackendName, BackendSettings, CommandSettings, Config,
-        ConnectRetry, EraSetting, HttpSettings, Listen, ListenTransport, Namespace, SessionSetting,
-        Start, StoreKind, TokenStore, ToolSettings, Transport, Unresolved, VaultKey,
+        ConnectRetry, EraSetting, Health, HttpSettings, Listen, ListenTransport, Namespace,
+        SessionSetting, Start, StoreKind, TokenStore, ToolSettings, Transport, Unresolved,
+        VaultKey,
     },
     tree,
     validate::{Outcome, Walk},
@@ -356,6 +357,10 @@ fn settings(
         timeout: backend.timeout.0,
         max_timeout: backend.max_timeout.0.max(backend.timeout.0),
         max_message: backend.max_message.0,
+        health: backend.health.enabled.then_some(Health {
+            interval: backend.health.interval.0,
+            patience: backend.health.timeout.0,
+        }),
         concurrency: backend.limits.concurrency,
         tools: tools(std::mem::take(&mut backend.tools), backend.read_only),
         transport: match unresolved {

@@ -229,6 +229,8 @@ pub struct BackendSettings {
     pub timeout: Duration,
     /// The longest that a call may take with progress.
     pub max_timeout: Duration,
+    /// How it is asked if it still answers; not at all if `None`.
+    pub health: Option<Health>,
     /// How many calls may be in flight at one connection to it.
     pub concurrency: Option<u32>,
     /// The longest message accepted from it, in bytes.
@@ -239,6 +241,15 @@ pub struct BackendSettings {
     pub tools: ToolSettings,
     /// How it is reached, or why that cannot be known (an unset variable).
     pub transport: Result<Transport, Unresolved>,
+}
+
+/// How a backend is asked if it still answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Health {
+    /// After how long without a word of it.
+    pub interval: Duration,
+    /// How long the answer may take.
+    pub patience: Duration,
 }
 
 /// A value of one backend that could not be had: that backend is unavailable,

@@ -16,7 +16,7 @@ use super::{
     tasks,
 };
 use crate::{
-    backend::{Backend, BackendError, Connection, Exchange, NoPlace, Place, Use},
+    backend::{Backend, BackendError, Connection, Exchange, NoPlace, Place, UnderWay, Use},
     protocol::{
         Era, Id, Level, Message, RawObject, RpcError,
         error::HEADER_MISMATCH,
@@ -39,6 +39,8 @@ pub(super) struct Leg {
     _used: Option<Use>,
     /// It counts as a call in flight there as long as this is held.
     place: Option<Place>,
+    /// It keeps the server busy as long as this is held.
+    _under_way: UnderWay,
 }
 
 /// What a client has answered to a modern server's `input_required`.
@@ -184,6 +186,7 @@ impl Sending<'_> {
             connection
                 .link
                 .request(number, &outgoing, headers, Some(caller.client.clone()));
+        let under_way = connection.under_way();
         Ok(Leg {
             exchange,
             connection,
@@ -191,6 +194,7 @@ impl Sending<'_> {
             lease,
             _used: used,
             place: None,
+            _under_way: under_way,
         })
     }
 }

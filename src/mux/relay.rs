@@ -139,6 +139,7 @@ impl Relay {
 
     /// Takes in a message of the backend.
     async fn heard(&mut self, message: Message) {
+        self.leg.connection.health.heard();
         match message.kind() {
             Kind::Response { .. } => self.responded(message).await,
             Kind::Request { .. } => self.ask(&message),
@@ -275,6 +276,7 @@ impl Relay {
     }
 
     fn fail(&mut self, error: &BackendError) {
+        self.leg.connection.health.failed(error);
         self.count(true);
         self.log(Some(error));
         self.withdraw_questions();

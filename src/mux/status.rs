@@ -17,6 +17,9 @@ pub struct BackendStatus {
     pub state: String,
     /// Why it is not up.
     pub reason: Option<String>,
+    /// What is wrong with it although it is up: it does not answer.
+    #[serde(default)]
+    pub ailing: Option<String>,
     /// How long it has not been up, in seconds.
     pub since: Option<u64>,
     /// When it is tried again, in seconds from now.
@@ -66,9 +69,12 @@ impl Mux {
         let mut trouble = String::new();
         for backend in self.backends().iter() {
             match backend.state() {
-                State::Up(_) => {
+                State::Up(connection) => {
                     up += 1;
                     tools += backend.inventory().tools.len();
+                    if let Some(mark) = connection.health.mark() {
+                        let _ = write!(trouble, "; {}: {mark}", backend.name());
+                    }
                 }
                 State::Idle(_) => idle += 1,
                 State::Starting => {
@@ -122,6 +128,10 @@ fn status(backend: &Backend) -> BackendStatus {
         name: backend.name().to_owned(),
         state: word.to_owned(),
         reason: down.map(|down| reason(&state, down)),
+        ailing: connection
+            .as_ref()
+            .and_then(|up| up.health.mark())
+            .map(|mark| mark.to_string()),
         since: down.map(|down| down.since.elapsed().as_secs()),
         next: down
             .and_then(|down| down.next)

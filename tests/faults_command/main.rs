@@ -7,6 +7,7 @@
 mod deadlines;
 mod death;
 mod environment;
+mod health;
 mod leftovers;
 mod output;
 mod places;

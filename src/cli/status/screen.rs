@@ -53,6 +53,9 @@ pub(super) fn screen(status: &Status, style: Style) -> String {
         });
         text += line.trim_end();
         text.push('\n');
+        if let Some(ailing) = &backend.ailing {
+            let _ = writeln!(text, "  {}", style.alarming(&printable(ailing)));
+        }
         if let Some(reason) = &backend.reason {
             let _ = writeln!(text, "  {}", beneath(backend, reason));
         }
@@ -132,6 +135,7 @@ mod tests {
             name: name.to_owned(),
             state: state.to_owned(),
             reason: None,
+            ailing: None,
             since: None,
             next: None,
             era: Some("modern".to_owned()),

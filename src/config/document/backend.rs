@@ -1,6 +1,6 @@
 //! One entry of `backends`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -71,6 +71,11 @@ pub(in crate::config) struct Backend {
     pub(in crate::config) timeout: Span,
     /// The longest that a call may take, with progress.
     pub(in crate::config) max_timeout: Span,
+    /// Whether and how it is asked if it still answers, when it has said nothing for
+    /// a while and nobody calls it: `ping`, or `server/discover` where it is modern.
+    /// After three times without an answer a command is ended and started anew, and
+    /// calls to an endpoint fail at once until it answers again.
+    pub(in crate::config) health: Health,
     /// The longest message accepted from it.
     pub(in crate::config) max_message: Size,
     /// Which of its tools are offered, and how. A tool that is not is to
@@ -97,6 +102,19 @@ pub(in crate::config) enum BackendTransport {
     Http,
     /// HTTP with one event stream, the transport of 2024-11-05.
     Sse,
+}
+
+/// Whether and how a backend is asked if it still answers.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(transform = in_order::<Self>)]
+pub(in crate::config) struct Health {
+    /// Whether it is asked at all.
+    pub(in crate::config) enabled: bool,
+    /// After how long it is asked.
+    pub(in crate::config) interval: Span,
+    /// How long the answer may take.
+    pub(in crate::config) timeout: Span,
 }
 
 /// How a backend's tools are named to clients.
@@ -222,11 +240,22 @@ impl Default for Backend {
             idle_stop: None,
             timeout: Span::minutes(5),
             max_timeout: Span::minutes(60),
+            health: Health::default(),
             max_message: Size::mebibytes(16),
             tools: Tools::default(),
             read_only: false,
             limits: Limits::default(),
             sandbox: None,
+        }
+    }
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            interval: Span::minutes(1),
+            timeout: Span(Duration::from_secs(10)),
         }
     }
 }

@@ -28,6 +28,7 @@ fn share(name: &str, namespace: Namespace, inventory: Inventory) -> Share {
         max_message: 1,
         concurrency: None,
         tools: ToolSettings::default(),
+        health: None,
         transport: Ok(Transport::Http(HttpSettings {
             endpoint: "http://127.0.0.1:1/mcp".parse().unwrap(),
             headers: Vec::new(),
