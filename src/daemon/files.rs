@@ -33,6 +33,9 @@ const LONGEST: Duration = Duration::from_secs(2);
 /// The most links that are followed from one file to another.
 const MAX_LINKS: usize = 16;
 
+/// How often directories are looked at that change while they are.
+const MAX_LOOKS: usize = 8;
+
 /// What is heard of a directory: of its entries, and its own end.
 const EVENTS: WatchFlags = WatchFlags::CLOSE_WRITE
     .union(WatchFlags::CREATE)
@@ -174,8 +177,9 @@ async fn watch(
     let (inotify, files) = (inotify.get_ref().try_clone()?, files.clone());
     let done = spawn_blocking(move || {
         let mut wanted = directories(&files);
-        loop {
-            let mut watched: HashMap<i32, Matters> = HashMap::new();
+        let mut watched: HashMap<i32, Matters> = HashMap::new();
+        for _ in 0..MAX_LOOKS {
+            watched.clear();
             for (directory, matters) in &wanted {
                 match inotify::add_watch(&inotify, directory, EVENTS) {
                     Ok(number) => {
@@ -191,13 +195,15 @@ async fn watch(
             // What came to be before it was watched was not heard of.
             let now = directories(&files);
             if now == wanted {
-                for number in before.keys().filter(|number| !watched.contains_key(number)) {
-                    let _ = inotify::remove_watch(&inotify, *number);
-                }
-                return Ok(watched);
+                break;
             }
             wanted = now;
         }
+        for number in before.keys().filter(|number| !watched.contains_key(number)) {
+            // One whose directory has gone is gone with it.
+            let _ = inotify::remove_watch(&inotify, *number);
+        }
+        Ok(watched)
     });
     done.await.map_err(io::Error::other)?
 }

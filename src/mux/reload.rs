@@ -108,6 +108,8 @@ impl Mux {
             self.instances.retire(backend.name(), drain);
         }
         self.activity.send_replace(());
+        // One that rests is not told who is subscribed there.
+        self.wake_watched();
         difference
     }
 }

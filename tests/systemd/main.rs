@@ -21,6 +21,7 @@ mod installation;
 mod journal;
 mod legacy;
 mod login;
+mod reload;
 mod restart;
 mod session;
 mod shutdown;
@@ -48,6 +49,7 @@ fn tests() -> Vec<Test> {
         idle::TESTS,
         journal::TESTS,
         login::TESTS,
+        reload::TESTS,
         restart::TESTS,
         shutdown::TESTS,
         surroundings::TESTS,

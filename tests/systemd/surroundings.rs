@@ -186,7 +186,7 @@ fn folders_are_the_users_alone(session: &Session) {
 }
 
 /// A drop-in of the repository.
-fn shipped(name: &str) -> String {
+pub(crate) fn shipped(name: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/drop-ins");
     fs::read_to_string(folder.join(name)).unwrap()
 }

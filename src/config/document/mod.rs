@@ -52,8 +52,8 @@ pub(super) struct Document {
     pub(super) audit: Audit,
     /// Who keeps the processes of command backends together and ends them.
     pub(super) process: ProcessKind,
-    /// Whether this file and those of its `conf.d` are watched, and read again
-    /// when they change, as `systemctl --user reload mcpmux` does.
+    /// Whether the configuration is read again when its file or its `conf.d`
+    /// changes, as `mcpmux reload` does.
     pub(super) watch: bool,
     /// The MCP servers behind this endpoint.
     pub(super) backends: Vec<Backend>,
