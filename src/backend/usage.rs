@@ -129,7 +129,9 @@ impl Usage {
             let leaving = self.leaving.notified();
             let uris =
                 std::mem::take(&mut *self.uris.lock().unwrap_or_else(PoisonError::into_inner));
-            uris.iter().for_each(|_| self.unpin());
+            for _ in &uris {
+                self.unpin();
+            }
             if self.close() {
                 return;
             }
