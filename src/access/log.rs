@@ -2,7 +2,6 @@
 //! line for each of a crowd.
 
 use std::{
-    fmt::Display,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -23,11 +22,6 @@ struct Said {
 }
 
 impl Log {
-    /// A connection from `place` was refused.
-    pub(super) fn refused(&self, place: &dyn Display, why: &str) {
-        self.say(&format!("refused a connection from {place}: {why}"));
-    }
-
     /// Says that somebody was refused.
     pub(super) fn say(&self, what: &str) {
         let Some(unsaid) = self.turn() else {

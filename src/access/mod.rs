@@ -1,24 +1,29 @@
 //! Who may come in, and as whom: once for a connection by what the kernel says
 //! of its other end, once for a request by what it carries.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::SystemTime};
 
 use http::HeaderMap;
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::config::{Config, ListenTransport};
+use crate::config::{Config, Environment, KeysSetting, ListenTransport};
 
 mod denial;
+mod fresh;
+pub mod keys;
 mod log;
 mod owner;
 mod peer;
 mod principal;
+mod shown;
 mod users;
 
 pub use denial::{Denied, Refused};
+use keys::Keys;
 use log::Log;
 pub use peer::Peer;
 pub use principal::{DEFAULT_ROLE, Identity, Principal};
+use shown::Shown;
 pub use users::UnknownUser;
 use users::Users;
 
@@ -26,6 +31,10 @@ use users::Users;
 #[derive(Debug)]
 pub struct Access {
     users: Users,
+    /// The API keys, if they are looked at.
+    keys: Option<Keys>,
+    /// Whether over TCP nobody comes in without a credential.
+    required: bool,
     insecure: bool,
     log: Log,
 }
@@ -36,13 +45,24 @@ pub enum AccessError {
     /// A user that there is not.
     #[error(transparent)]
     User(#[from] UnknownUser),
+    /// The keys have no place.
+    #[error("access.keys: require: {0}")]
+    Keys(keys::KeyError),
     /// Other machines reach mcpmux, and nobody is asked who they are.
     #[error(
         "{0} is reachable from other machines, and nobody would be asked who they are: bind \
-         127.0.0.1 (listen.address, or ListenStream= of mcpmux.socket), or set access.insecure: true \
-         if something in front of mcpmux lets in only who may"
+         127.0.0.1 (listen.address, or ListenStream= of mcpmux.socket), set access.keys: require, \
+         or set access.insecure: true if something in front of mcpmux lets in only who may"
     )]
     Open(SocketAddr),
+}
+
+/// Who sends a request, as far as it was found out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Recognised {
+    identity: Identity,
+    /// The role that its credential names.
+    role: Option<String>,
 }
 
 impl Access {
@@ -50,20 +70,30 @@ impl Access {
     /// `addresses`. Blocks.
     pub fn open(config: &Config, addresses: &[SocketAddr]) -> Result<Self, AccessError> {
         let settings = &config.access;
+        let required = settings.keys == KeysSetting::Require;
         let http = config.listen.transport == ListenTransport::Http;
         let reachable = addresses.iter().find(|address| !is_loopback(**address));
-        if let Some(address) = reachable.filter(|_| http && !settings.insecure) {
+        if let Some(address) = reachable.filter(|_| http && !required && !settings.insecure) {
             return Err(AccessError::Open(*address));
         }
+        let place = keys::place(settings.keys_file.as_deref(), &Environment::process());
+        let keys = match place {
+            _ if settings.keys == KeysSetting::Off || !http => None,
+            Ok(place) => Some(Keys::open(place)),
+            Err(error) if required => return Err(AccessError::Keys(error)),
+            Err(_) => None,
+        };
         Ok(Self {
             users: Users::new(&settings.local_users)?,
+            keys,
+            required,
             insecure: settings.insecure,
             log: Log::default(),
         })
     }
 
     /// Who is at the other end of a TCP connection that was just accepted.
-    pub fn tcp(&self, stream: &TcpStream) -> Result<Peer, Refused> {
+    pub async fn tcp(&self, stream: &TcpStream) -> Result<Peer, Refused> {
         let (Ok(server), Ok(client)) = (stream.local_addr(), stream.peer_addr()) else {
             return Err(Refused);
         };
@@ -85,14 +115,14 @@ impl Access {
         } else if self.insecure {
             return Ok(Peer::known(Some(server.ip()), Identity::Anyone));
         } else {
-            "it comes from another machine".to_owned()
+            "it comes from another machine, and no key was ever made (`mcpmux keys add`)".to_owned()
         };
-        self.log.refused(&client, &why);
-        Err(Refused)
+        let peer = Peer::stranger(Some(server.ip()), client.to_string());
+        self.stranger(peer, &why).await
     }
 
     /// Who is at the other end of a unix socket's connection (`SO_PEERCRED`).
-    pub fn unix(&self, stream: &UnixStream) -> Result<Peer, Refused> {
+    pub async fn unix(&self, stream: &UnixStream) -> Result<Peer, Refused> {
         let why = match stream.peer_cred() {
             Ok(cred) if self.users.hold(cred.uid()) => {
                 return Ok(Peer::known(None, Identity::User(cred.uid())));
@@ -100,14 +130,74 @@ impl Access {
             Ok(cred) => of_stranger(cred.uid()),
             Err(error) => format!("the kernel does not say whose it is ({error})"),
         };
-        self.log.refused(&"a unix socket", &why);
+        let peer = Peer::stranger(None, "a unix socket".to_owned());
+        self.stranger(peer, &why).await
+    }
+
+    /// A connection of nobody that is known is kept only where a credential may
+    /// still say who it is.
+    async fn stranger(&self, peer: Peer, why: &str) -> Result<Peer, Refused> {
+        if self.keys_in_use().await {
+            tracing::debug!("{} must show a key: {why}", peer.from);
+            return Ok(peer);
+        }
+        self.log
+            .say(&format!("refused a connection from {}: {why}", peer.from));
         Err(Refused)
     }
 
     /// Who sends a request with `headers` on the connection of `peer`.
-    #[allow(clippy::unused_async)]
-    pub async fn recognise(&self, peer: &Peer, _headers: &HeaderMap) -> Result<Principal, Denied> {
-        peer.principal.clone().ok_or_else(Denied::stranger)
+    pub async fn recognise(&self, peer: &Peer, headers: &HeaderMap) -> Result<Principal, Denied> {
+        let shown = Shown::in_headers(headers);
+        let judged = match shown {
+            Shown::Unclear => Some(Err(Denied::wrong())),
+            Shown::Nothing => None,
+            Shown::Bearer(text) | Shown::Key(text) => self.key(text).await,
+        };
+        let known = match judged {
+            Some(judged) => judged.map(|recognised| Self::principal(&recognised)),
+            None if self.required && peer.local.is_some() => Err(Denied::unknown()),
+            None => peer.principal.clone().ok_or_else(Denied::unknown),
+        };
+        if let Err(denied) = &known {
+            let shows = match shown {
+                Shown::Nothing => "it shows no credential",
+                _ => "its credential is wrong, revoked or expired",
+            };
+            let status = denied.status.as_u16();
+            self.log.say(&format!(
+                "refused a request from {} ({status}): {shows}",
+                peer.from
+            ));
+        }
+        known
+    }
+
+    /// Whose the key `text` is. `None` where no key was ever made and this does
+    /// not look like one: what a client sends that it was not asked for is nothing.
+    async fn key(&self, text: &str) -> Option<Result<Recognised, Denied>> {
+        let book = self.keys.as_ref()?.now().await;
+        if !book.is_in_use() && !self.required && !keys::is_claimed(text) {
+            return None;
+        }
+        let key = book.find(text, SystemTime::now());
+        let recognised = key.map(|key| Recognised {
+            identity: Identity::Key(key.name.clone()),
+            role: key.role.clone(),
+        });
+        Some(recognised.ok_or_else(Denied::wrong))
+    }
+
+    async fn keys_in_use(&self) -> bool {
+        match &self.keys {
+            Some(keys) => keys.now().await.is_in_use(),
+            None => false,
+        }
+    }
+
+    fn principal(recognised: &Recognised) -> Principal {
+        let role = recognised.role.as_deref().unwrap_or(DEFAULT_ROLE);
+        Principal::new(recognised.identity.clone(), role)
     }
 }
 

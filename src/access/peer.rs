@@ -9,6 +9,8 @@ use super::{DEFAULT_ROLE, Identity, Principal};
 pub struct Peer {
     /// The address of this end; `None` for a unix socket.
     pub local: Option<IpAddr>,
+    /// Where it is or whose, for the log.
+    pub from: String,
     /// Who it is, if the connection tells; else a request must.
     pub(super) principal: Option<Principal>,
 }
@@ -16,9 +18,20 @@ pub struct Peer {
 impl Peer {
     /// One that is known by its connection.
     pub(super) fn known(local: Option<IpAddr>, identity: Identity) -> Self {
+        let principal = Principal::new(identity, DEFAULT_ROLE);
         Self {
             local,
-            principal: Some(Principal::new(identity, DEFAULT_ROLE)),
+            from: principal.name().to_owned(),
+            principal: Some(principal),
+        }
+    }
+
+    /// One that is not, and is at `from`.
+    pub(super) fn stranger(local: Option<IpAddr>, from: String) -> Self {
+        Self {
+            local,
+            from,
+            principal: None,
         }
     }
 

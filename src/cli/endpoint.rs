@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::config::{
-    AccessSettings, AuditSettings, Auth, BackendName, BackendSettings, Config, ConnectRetry,
-    EraSetting, HttpSettings, Listen, Namespace, Quota, SessionSetting, Start, TokenStore,
-    ToolSettings, Transport,
+use crate::{
+    Secret,
+    config::{
+        AccessSettings, AuditSettings, Auth, BackendName, BackendSettings, Config, ConnectRetry,
+        EraSetting, HttpSettings, Listen, Namespace, Quota, SessionSetting, Start, TokenStore,
+        ToolSettings, Transport,
+    },
 };
 
 /// The longest message, in bytes.
@@ -71,7 +74,7 @@ fn behind(
         transport: Ok(Transport::Http(HttpSettings {
             endpoint: endpoint.clone(),
             headers: Vec::new(),
-            auth: Auth::None,
+            auth: shown(),
         })),
     });
     Config {
@@ -85,5 +88,16 @@ fn behind(
         connect_retry,
         backends: backends.collect(),
         warnings: Vec::new(),
+    }
+}
+
+/// What is shown to the endpoint: the API key of `MCPMUX_KEY`, if that is set. A
+/// command line would show it to everybody.
+fn shown() -> Auth {
+    match std::env::var("MCPMUX_KEY") {
+        Ok(key) if !key.is_empty() => Auth::Bearer {
+            token: Secret::new(key),
+        },
+        _ => Auth::None,
     }
 }

@@ -22,6 +22,7 @@ mod deed;
 mod demo_server;
 mod endpoint;
 mod exit;
+mod keys;
 mod list;
 mod reload;
 mod running;
@@ -86,6 +87,7 @@ enum Verb {
     /// List what all backends offer
     List(list::Args),
     Auth(auth::Args),
+    Keys(keys::Args),
     Stdio(stdio::Args),
     Status(status::Args),
     /// Start a server that was stopped, behind the mcpmux that runs
@@ -162,6 +164,7 @@ pub fn run() -> ExitCode {
         Verb::Stop(args) => live(log, deed::run(Deed::Stop, &args, config)),
         Verb::Restart(args) => live(log, deed::run(Deed::Restart, &args, config)),
         Verb::Reload(args) => live(log, reload::run(&args, config)),
+        Verb::Keys(args) => keys::run(&args, config, log),
         Verb::Auth(args) => auth::run(&args, config, log),
         Verb::Check(args) => check::run(&args, config, log),
         Verb::DemoServer => {

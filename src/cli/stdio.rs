@@ -32,6 +32,9 @@ const DRAIN: Duration = Duration::from_secs(10);
 #[command(after_help = "\
 Exit status: 0 when the client has left, 78 if the configuration is wrong.
 
+Environment:
+  MCPMUX_KEY   an API key or access token to show to the endpoint (`Authorization: Bearer`)
+
 Example, in the configuration of a client:
   { \"mcpServers\": { \"mcpmux\": { \"command\": \"mcpmux\", \"args\": [\"stdio\"] } } }")]
 pub(super) struct Args {

@@ -38,8 +38,8 @@ pub use quota::Quota;
 pub use settings::{
     AccessSettings, AuditSettings, Auth, BackendName, BackendSettings, CommandSettings, Config,
     ConnectRetry, Dpop, EraSetting, Given, Grant, Health, HttpSettings, IdentityPlace,
-    IdentityProvider, Listen, ListenTransport, Namespace, OAuthSettings, Resource, SessionSetting,
-    Start, StoreKind, TokenStore, ToolSettings, Transport, Unresolved, VaultKey,
+    IdentityProvider, KeysSetting, Listen, ListenTransport, Namespace, OAuthSettings, Resource,
+    SessionSetting, Start, StoreKind, TokenStore, ToolSettings, Transport, Unresolved, VaultKey,
 };
 
 impl Config {

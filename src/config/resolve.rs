@@ -15,9 +15,9 @@ use super::{
     quota::Quota,
     settings::{
         AccessSettings, AuditSettings, BackendName, BackendSettings, CommandSettings, Config,
-        ConnectRetry, EraSetting, Health, HttpSettings, Listen, ListenTransport, Namespace,
-        SessionSetting, Start, StoreKind, TokenStore, ToolSettings, Transport, Unresolved,
-        VaultKey,
+        ConnectRetry, EraSetting, Health, HttpSettings, KeysSetting, Listen, ListenTransport,
+        Namespace, SessionSetting, Start, StoreKind, TokenStore, ToolSettings, Transport,
+        Unresolved, VaultKey,
     },
     tree,
     validate::{Outcome, Walk},
@@ -118,7 +118,9 @@ impl<'a> Resolver<'a> {
                 .map(|text| Pattern::new(text))
                 .collect(),
         };
+        let access = access(self.document.access);
         for (key, path) in [
+            ("access.keys_file", &access.keys_file),
             ("audit.file", &audit.file),
             ("token_store.path", &token_store.path),
             ("token_store.key_file", &token_store.key_file),
@@ -158,7 +160,7 @@ impl<'a> Resolver<'a> {
         Ok(Config {
             path,
             listen,
-            access: access(self.document.access),
+            access,
             connect_retry: ConnectRetry {
                 enabled: self.document.connect_retry.enabled,
                 max_delay: self.document.connect_retry.max_delay.0,
@@ -297,6 +299,12 @@ fn listen(listen: document::Listen) -> Result<Listen, String> {
 fn access(access: document::Access) -> AccessSettings {
     AccessSettings {
         local_users: access.local_users,
+        keys: match access.keys {
+            document::Keys::Off => KeysSetting::Off,
+            document::Keys::Allow => KeysSetting::Allow,
+            document::Keys::Require => KeysSetting::Require,
+        },
+        keys_file: access.keys_file.map(PathBuf::from),
         insecure: access.insecure,
     }
 }

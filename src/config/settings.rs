@@ -10,7 +10,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 use http::HeaderName;
 use url::Url;
 
-pub use self::access::AccessSettings;
+pub use self::access::{AccessSettings, KeysSetting};
 pub use self::oauth::{
     Dpop, Given, Grant, IdentityPlace, IdentityProvider, OAuthSettings, Resource,
 };

@@ -172,14 +172,14 @@ async fn admit(
     draining: CancellationToken,
 ) {
     match accepted {
-        Accepted::Tcp(stream) => match endpoint.access.tcp(&stream) {
+        Accepted::Tcp(stream) => match endpoint.access.tcp(&stream).await {
             Ok(peer) => connection::serve(endpoint, stream, peer, draining).await,
             Err(refused) => {
                 drop(place);
                 refusal.tell(stream, refused).await;
             }
         },
-        Accepted::Unix(stream) => match endpoint.access.unix(&stream) {
+        Accepted::Unix(stream) => match endpoint.access.unix(&stream).await {
             Ok(peer) => connection::serve(endpoint, stream, peer, draining).await,
             Err(refused) => {
                 drop(place);

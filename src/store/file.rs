@@ -33,7 +33,7 @@ const NEW: &str = ".new";
 
 /// The content of the file at `path`, cut at `limit` bytes; none if there is no
 /// file. A link, or a file that is not this user's alone, is an error.
-pub(super) fn read(path: &Path, limit: usize) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read(path: &Path, limit: usize) -> io::Result<Option<Vec<u8>>> {
     let (directory, name) = split(path)?;
     let directory = match open(directory) {
         Ok(directory) => directory,
@@ -70,17 +70,40 @@ pub(super) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
         .create(directory)?;
     let directory = open(directory)?;
     lock(&directory)?;
+    replace(&directory, name, content)
+}
+
+/// Puts what `change` makes of the content of the file at `path`, as [`read`] has
+/// it, in its place, as [`write`] does; other processes that do the same wait.
+/// Nothing is written if it fails.
+pub(crate) fn update<E: From<io::Error>>(
+    path: &Path,
+    limit: usize,
+    change: impl FnOnce(Option<Vec<u8>>) -> Result<Vec<u8>, E>,
+) -> Result<(), E> {
+    let (folder, name) = split(path)?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
+    let directory = open(folder)?;
+    lock(&directory)?;
+    let content = change(read(path, limit)?)?;
+    Ok(replace(&directory, name, &content)?)
+}
+
+fn replace(directory: &OwnedFd, name: &OsStr, content: &[u8]) -> io::Result<()> {
     let mut new = name.to_owned();
     new.push(NEW);
     // Left by a process that was killed.
-    remove(&directory, &new)?;
+    remove(directory, &new)?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(&directory, &new, flags, Mode::from_raw_mode(0o600))?;
+    let file = rustix::fs::openat(directory, &new, flags, Mode::from_raw_mode(0o600))?;
     let written = File::from(file)
         .write_all(content)
-        .and_then(|()| Ok(rustix::fs::renameat(&directory, &new, &directory, name)?));
+        .and_then(|()| Ok(rustix::fs::renameat(directory, &new, directory, name)?));
     if written.is_err() {
-        let _ = remove(&directory, &new);
+        let _ = remove(directory, &new);
     }
     written
 }

@@ -18,8 +18,8 @@ mod envelope;
 mod file;
 mod place;
 
-pub(crate) use file::prune;
-pub(crate) use place::{runtime, state};
+pub(crate) use file::{prune, read as read_file, update as update_file};
+pub(crate) use place::{runtime, shared_state, state};
 
 use crate::systemd::{Left, Notifier, fd_store};
 use envelope::Envelope;

@@ -5,6 +5,7 @@
 #![allow(clippy::expect_used)]
 
 mod addresses;
+mod keys;
 #[path = "../support/mod.rs"]
 mod support;
 mod users;

@@ -29,6 +29,8 @@ use entry::Entry;
     after_help = "Exit codes: 0 something was listed, 1 nothing could be listed, 69 the endpoint cannot be
 reached, 78 the configuration is wrong. Backends that fail are named on stderr.
 
+With --endpoint, $MCPMUX_KEY is shown to it if set (`Authorization: Bearer`).
+
 Examples:
   mcpmux list
   mcpmux list -d

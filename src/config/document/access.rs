@@ -14,7 +14,27 @@ pub(in crate::config) struct Access {
     /// name or number; `"*"` lets in all of them. Whose a connection is, the
     /// kernel says.
     pub(in crate::config) local_users: Vec<String>,
+    /// Whether API keys let in whoever shows one (`mcpmux keys add`).
+    pub(in crate::config) keys: Keys,
+    /// The file of the keys, in a directory that nobody else can write to;
+    /// `keys.json` in the state directory if not set.
+    #[schemars(extend("format" = "file"))]
+    pub(in crate::config) keys_file: Option<String>,
     /// Lets in everybody from other machines, without any credential, where
     /// mcpmux listens on an address that they reach.
     pub(in crate::config) insecure: bool,
+}
+
+/// Whether API keys let in whoever shows one.
+#[derive(Clone, Copy, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum Keys {
+    /// They are not looked at.
+    Off,
+    /// One lets in who could not come in otherwise, and is its holder's name
+    /// and role; a wrong one lets in nobody.
+    #[default]
+    Allow,
+    /// Over TCP nobody comes in without one. The unix socket stays as it is.
+    Require,
 }

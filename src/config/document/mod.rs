@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use self::order::in_order;
 use super::quantity::{Size, Span};
 
-pub(super) use access::Access;
+pub(super) use access::{Access, Keys};
 pub(super) use audit::Audit;
 pub(super) use auth::{Auth, AuthType, Dpop, Grant};
 pub(super) use backend::{
