@@ -1,4 +1,9 @@
-//! The example and the README say what is so.
+//! The example, the README and SECURITY.md say what is so.
+
+// A test that cannot go on ends with what it expected.
+#![allow(clippy::unwrap_used)]
+
+use std::{fs, path::Path};
 
 use mcpmux::config::{Config, Environment, Transport};
 
@@ -109,5 +114,33 @@ fn the_readme_has_the_reference_of_every_key() {
             present == reference,
             "out of date: MCPMUX_UPDATE=1 cargo test --test documentation"
         );
+    }
+}
+
+/// Each test that `SECURITY.md` names is one: in `tests` or beside the code.
+#[test]
+fn what_security_names_is_tested() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut sources = String::new();
+    let mut directories = vec![root.join("src"), root.join("tests")];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap_or_default();
+            if path.is_dir() && name != "node_modules" && name != "venv" {
+                directories.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                sources += &fs::read_to_string(path).unwrap();
+            }
+        }
+    }
+    let security = fs::read_to_string(root.join("SECURITY.md")).unwrap();
+    let names = security.lines().filter_map(|line| line.strip_prefix("- `"));
+    let names: Vec<_> = names.filter_map(|line| line.split('`').next()).collect();
+    assert!(names.len() > 40, "{names:?}");
+    for name in names {
+        let there =
+            sources.contains(&format!("fn {name}(")) || sources.contains(&format!("\"{name}\""));
+        assert!(there, "no test is called {name}");
     }
 }
