@@ -206,5 +206,10 @@ fn is_loopback(address: SocketAddr) -> bool {
 }
 
 fn of_stranger(uid: u32) -> String {
+    if users::has_no_number(uid) {
+        return "it is of a user, root perhaps, who has no number in mcpmux's user namespace \
+                (PrivateUsers=), and then needs a key (`mcpmux keys add`)"
+            .to_owned();
+    }
     format!("it is user {uid}'s; if that one should come in, add it to access.local_users")
 }

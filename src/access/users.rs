@@ -1,7 +1,7 @@
 //! Which users of this machine may come in: mcpmux's own, root, and those of
 //! `access.local_users`.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs};
 
 use nix::unistd::User;
 use rustix::process::geteuid;
@@ -14,6 +14,10 @@ pub(super) enum Users {
     /// These, by their numbers.
     Some(BTreeSet<u32>),
 }
+
+/// Who every user is that has no number in this user namespace
+/// (`/proc/sys/kernel/overflowuid`, `user_namespaces(7)`).
+const NOBODY: u32 = 65_534;
 
 /// A user of `access.local_users` that there is not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +40,9 @@ impl Users {
             });
             users.insert(uid.ok_or_else(|| UnknownUser(name.clone()))?);
         }
+        if !all_have_numbers() {
+            users.remove(&NOBODY);
+        }
         Ok(Self::Some(users))
     }
 
@@ -51,6 +58,18 @@ impl Users {
             Self::Some(users) => users.contains(&uid),
         }
     }
+}
+
+/// Whether `uid` stands for users that cannot be told apart here.
+pub(super) fn has_no_number(uid: u32) -> bool {
+    uid == NOBODY && !all_have_numbers()
+}
+
+/// Whether this user namespace has a number for every user, as the first one has,
+/// so that nobody is taken for another.
+fn all_have_numbers() -> bool {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
 }
 
 #[cfg(test)]

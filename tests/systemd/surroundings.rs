@@ -162,13 +162,25 @@ fn the_sandbox_lets_mcpmux_work(session: &Session) {
     setup.write(".cache/there", "");
     setup.drop_in("mcpmux.service", "sandbox", &shipped("sandbox.conf"));
     setup.listen();
-    Client::shipped().assert_echo("demo");
+    assert_listed(session, "demo__echo");
     // And it reaches systemd from within.
     setup.configure(&format!("backends:\n{}", demo("demo", "")));
     session.systemctl(&["restart", "mcpmux.service"]);
-    Client::shipped().assert_echo("demo");
+    assert_listed(session, "demo__echo");
     let unit = session.property("mcpmux-backend-demo.service", "ActiveState");
     assert_eq!(unit, "active");
+}
+
+/// The user sees `tool`, who is known in a user namespace where root may not be.
+fn assert_listed(session: &Session, tool: &str) {
+    let endpoint = "http://127.0.0.1:8080/mcp";
+    let mut list = session.command(&format!("{}/.local/bin/mcpmux", session.home.display()));
+    let output = list
+        .args(["list", "--endpoint", endpoint])
+        .output()
+        .unwrap();
+    let listed = String::from_utf8_lossy(&output.stdout);
+    assert!(listed.contains(tool), "{output:?}");
 }
 
 fn folders_are_the_users_alone(session: &Session) {
