@@ -4,6 +4,7 @@ CARGO ?= cargo
 PREFIX ?= $(HOME)/.local
 BINARY ?= target/release/mcpmux
 SOAK ?= 20m
+FUZZ ?= 60
 
 # Below the home directory everything goes where a user's own files go, and the
 # units keep their %h; elsewhere where a machine's go.
@@ -26,7 +27,7 @@ fish = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/mcpmux.fish
 
 SCRIPTS := .ci/run systemd/verify tests/prepare tests/conformance/install tests/oauth/install tests/systemd/machine tests/real/install
 
-.PHONY: help run build test lint audit bench soak install uninstall
+.PHONY: help run build test lint audit bench soak fuzz install uninstall
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
@@ -62,6 +63,20 @@ bench: ## measure mcpmux under load, beside nginx where it is installed
 soak: ## use mcpmux for SOAK=20m, and see whether what it holds grows
 	$(CARGO) build --release --locked --workspace
 	$(CARGO) run --release --locked -p mcpmux-load --bin mcpmux-soak -- --duration $(SOAK)
+
+fuzz: ## look for inputs that break what must hold, FUZZ=60 seconds each
+	@if command -v cargo-fuzz >/dev/null && rustup run nightly rustc --version; then \
+	    home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && cd fuzz && \
+	    export XDG_CONFIG_HOME="$$home" XDG_STATE_HOME="$$home" XDG_RUNTIME_DIR="$$home" && \
+	    for target in envelope config http; do \
+	        mkdir -p corpus/$$target && \
+	        cargo +nightly fuzz run $$target corpus/$$target seeds/$$target -- \
+	            -max_total_time=$(FUZZ) -max_len=4096 || exit; \
+	    done; \
+	else \
+	    echo "no cargo-fuzz or no nightly compiler: the seeds are changed by tests/fuzz.rs"; \
+	    MCPMUX_FUZZ=$(FUZZ) $(CARGO) test --locked --test fuzz -- --test-threads 1; \
+	fi
 
 install: $(BINARY) ## install the binary, units, completions and an example
 	install -D -m 755 $(BINARY) $(bin)/mcpmux

@@ -80,6 +80,9 @@ pub struct TooLarge {
     pub limit: usize,
 }
 
+/// What may stand before a stream, and nowhere else means anything.
+const BOM: &[u8] = "\u{feff}".as_bytes();
+
 /// Turns chunks of a stream into events, holding at most one event.
 #[derive(Debug)]
 pub struct Decoder {
@@ -116,10 +119,13 @@ impl Decoder {
 
     /// The next whole event, if the input holds one.
     pub fn next_event(&mut self) -> Result<Option<Event>, TooLarge> {
-        if !self.started && self.input.len() >= 3 {
+        if !self.started {
+            if self.input.len() < BOM.len() && BOM.starts_with(&self.input) {
+                return Ok(None);
+            }
             self.started = true;
-            if self.input.starts_with("\u{feff}".as_bytes()) {
-                self.input.advance(3);
+            if self.input.starts_with(BOM) {
+                self.input.advance(BOM.len());
                 self.scanned = 0;
             }
         }
@@ -243,6 +249,20 @@ mod tests {
         let stream = "\u{feff}data: a\r\ndata: b\r\r".as_bytes();
         let chunks: Vec<&[u8]> = stream.chunks(1).collect();
         assert_eq!(decode(&chunks)[0].data, "a\nb");
+    }
+
+    #[test]
+    fn a_byte_order_mark_further_on_is_text() {
+        let stream = "\n\n\u{feff}data: a\n\ndata: b\n\n".as_bytes();
+        for size in [1, 3, stream.len()] {
+            let chunks: Vec<&[u8]> = stream.chunks(size).collect();
+            let events = decode(&chunks);
+            assert_eq!(
+                (events.len(), &events[0].data[..]),
+                (1, &b"b"[..]),
+                "{size}"
+            );
+        }
     }
 
     #[test]

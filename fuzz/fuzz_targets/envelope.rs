@@ -1,0 +1,8 @@
+//! Messages, objects, lines and events, under cargo-fuzz.
+
+#![no_main]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| harness::run("envelope", input));

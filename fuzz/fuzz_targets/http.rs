@@ -1,0 +1,8 @@
+//! The clients' side over HTTP, under cargo-fuzz.
+
+#![no_main]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| harness::run("http", input));
