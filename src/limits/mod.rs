@@ -57,13 +57,7 @@ impl Limits {
     /// directory keeps that. Blocks.
     pub fn load(config: &Config, environment: &Environment) -> Self {
         let limits = Self::new(config);
-        let daily = |quota: &Quota| quota.budget.is_some() || quota.bytes.is_some();
-        let needed = daily(&config.limits)
-            || config
-                .backends
-                .iter()
-                .any(|settings| daily(&settings.quota));
-        if let Some(state) = store::state(environment).filter(|_| needed) {
+        if let Some(state) = store::state(environment) {
             let usage = Usage::new(state.join("usage"));
             usage.load(&limits);
             let _ = limits.usage.set(usage);

@@ -91,6 +91,9 @@ impl Usage {
             record.day = day.number;
             record.backends.insert(name.clone(), used(&day));
         }
+        if record.callers.is_empty() && record.backends.is_empty() {
+            return;
+        }
         let text = serde_json::to_vec(&record).unwrap_or_default();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if *kept != text && self.store.save(|| text.clone()) {
