@@ -45,7 +45,9 @@ impl Lines {
             let end = memchr(b'\n', &self.input[self.scanned..]).map(|at| at + self.scanned);
             let Some(end) = end else {
                 self.scanned = self.input.len();
-                if self.scanned > self.limit {
+                // A carriage return may be the first byte of the line's end.
+                let end = usize::from(self.input.ends_with(b"\r"));
+                if self.scanned > self.limit.saturating_add(end) {
                     self.input.clear();
                     self.scanned = 0;
                     if !std::mem::replace(&mut self.skipping, true) {
