@@ -15,13 +15,13 @@ use crate::{
     control::{self, Reload, Served},
     credential::Logins,
     limits::Limits,
-    listener::{self, Keeping, Presence, keeping::SESSIONS, stdio},
+    listener::{self, Keeping, Presence, Pulse, keeping::SESSIONS, stdio},
     mux::{Memory, Mux},
     store::{self, Store},
-    systemd::{Notifier, Taken, watchdog_interval},
+    systemd::{Notifier, Taken},
 };
 pub use reload::Read;
-use reload::{Reloading, status};
+use reload::Reloading;
 use signals::{Caught, Signals};
 use sockets::{address, adopt, announce, bind, browsers_reach, endpoint_of};
 
@@ -29,6 +29,7 @@ mod files;
 mod reload;
 mod signals;
 mod sockets;
+mod telling;
 
 /// How long calls in flight may take to finish once mcpmux is told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -140,8 +141,16 @@ impl House<'_> {
             DRAIN,
         );
         let place = vec!["stdin and stdout".to_owned()];
+        let pulse = Arc::default();
         let outcome = self
-            .attend(&mux, place, serving, std::future::pending())
+            .attend(
+                &mux,
+                place,
+                Arc::default(),
+                pulse,
+                serving,
+                std::future::pending(),
+            )
             .await;
         outcome.unwrap_or(Ok(())).map_err(DaemonError::Stdin)
     }
@@ -173,7 +182,7 @@ impl House<'_> {
             let store = sessions(&endpoint, Arc::clone(&self.notifier));
             Keeping::new(store, left)
         });
-        let presence = Arc::<Presence>::default();
+        let (presence, pulse) = (Arc::<Presence>::default(), Arc::<Pulse>::default());
         let mux = Mux::start_with(
             self.config,
             &self.logins,
@@ -188,11 +197,13 @@ impl House<'_> {
             sockets,
             keeping,
             Arc::clone(&presence),
+            Arc::clone(&pulse),
             self.stop.clone(),
             DRAIN,
         );
         let (busy_mux, logins) = (Arc::clone(&mux), Arc::clone(&self.logins));
         let idle_exit = listen.idle_exit.filter(|_| by_systemd);
+        let clients = Arc::clone(&presence);
         let idle = async move {
             match idle_exit {
                 Some(time) => {
@@ -202,7 +213,8 @@ impl House<'_> {
                 None => std::future::pending().await,
             }
         };
-        self.attend(&mux, addresses, serving, idle).await;
+        self.attend(&mux, addresses, clients, pulse, serving, idle)
+            .await;
         drop(bound);
         info!("stopped");
         Ok(())
@@ -225,6 +237,8 @@ impl House<'_> {
         mut self,
         mux: &Arc<Mux>,
         addresses: Vec<String>,
+        presence: Arc<Presence>,
+        pulse: Arc<Pulse>,
         serving: impl Future<Output = T>,
         idle: impl Future<Output = ()>,
     ) -> Option<T> {
@@ -235,6 +249,7 @@ impl House<'_> {
             mux: Arc::clone(mux),
             logins: Arc::clone(&self.logins),
             sockets: addresses,
+            presence,
             started: self.started,
             config: self
                 .config
@@ -243,7 +258,12 @@ impl House<'_> {
                 .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())),
         });
         let notifier = Arc::clone(&self.notifier);
-        let told = tokio::spawn(tell(Arc::clone(mux), trouble.subscribe(), notifier));
+        let told = tokio::spawn(telling::tell(
+            Arc::clone(mux),
+            trouble.subscribe(),
+            pulse,
+            notifier,
+        ));
         let reloading = Reloading {
             read: Arc::clone(&self.read),
             running: self.config.clone(),
@@ -348,22 +368,4 @@ async fn until_stopped<T>(
             }
         }
     }
-}
-
-/// Tells systemd that mcpmux serves, how it is, and that it is alive.
-async fn tell(mux: Arc<Mux>, trouble: watch::Receiver<String>, notifier: Arc<Notifier>) {
-    let mut activity = mux.activity();
-    notifier.ready(&status(&mux, &trouble.borrow()));
-    let alive = async {
-        match watchdog_interval() {
-            Some(interval) => notifier.watchdog(interval).await,
-            None => std::future::pending().await,
-        }
-    };
-    let status = async {
-        while activity.changed().await.is_ok() {
-            notifier.status(&status(&mux, &trouble.borrow()));
-        }
-    };
-    tokio::join!(alive, status);
 }

@@ -56,6 +56,7 @@ impl Backend {
             self.settings().max_message,
             Ear::new(sender, Arc::clone(&self.told)),
             &self.keepers,
+            &self.tail,
             self.client.as_ref(),
         )
         .await?;

@@ -6,7 +6,7 @@ use http::HeaderMap;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    BackendError, ClientEnd, Ear, Exchange, Introduction,
+    BackendError, ClientEnd, Ear, Exchange, Introduction, Tail,
     command::{CommandLink, Kept},
     http::{Client, HttpLink, SseLink},
 };
@@ -81,6 +81,7 @@ impl Link {
         max_message: usize,
         unasked: Ear,
         keepers: &TaskTracker,
+        tail: &Arc<Tail>,
         whose: Option<&Arc<Introduction>>,
     ) -> Result<Self, BackendError> {
         let backend = Arc::clone(backend);
@@ -91,6 +92,7 @@ impl Link {
                 max_message,
                 unasked,
                 keepers,
+                tail,
                 whose.cloned(),
             )
             .await

@@ -47,6 +47,7 @@ mod state;
 mod stub;
 mod subscribe;
 mod supervisor;
+mod tail;
 mod tally;
 pub(crate) mod unasked;
 mod unit;
@@ -75,6 +76,7 @@ use retirement::Service;
 pub(crate) use state::{Down, State};
 pub(crate) use subscribe::Refused;
 pub(crate) use supervisor::Observer;
+use tail::Tail;
 pub(crate) use tally::Tally;
 use unasked::Unasked;
 use unit::Size;
@@ -121,6 +123,8 @@ pub struct Backend {
     /// What a person wants of it.
     orders: Orders,
     tally: Tally,
+    /// What its processes wrote last, those of its clients' own included.
+    tail: Arc<Tail>,
 }
 
 /// A connection that has shaken hands.
@@ -253,6 +257,7 @@ impl Backend {
             needed: Notify::new(),
             orders: Orders::default(),
             tally: Tally::default(),
+            tail: Arc::default(),
         }
     }
 
@@ -261,6 +266,7 @@ impl Backend {
     pub(crate) fn for_client(&self, client: Arc<Introduction>) -> Self {
         Self {
             client: Some(client),
+            tail: Arc::clone(&self.tail),
             ..Self::reached(
                 Arc::clone(&self.way),
                 BackendSettings::clone(&self.settings()),
@@ -355,6 +361,11 @@ impl Backend {
     /// Has it ended and started again.
     pub fn restart(&self) {
         self.orders.run(true);
+    }
+
+    /// What its processes wrote to stderr last.
+    pub(crate) fn tail(&self) -> &Tail {
+        &self.tail
     }
 
     /// How its calls went.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep_until};
+
 /// The pause after the first failed attempt; doubled with each further one.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 
@@ -12,6 +14,14 @@ pub(super) fn before(failures: u32, max: Duration) -> Duration {
         .saturating_mul(1 << failures.saturating_sub(1).min(20))
         .min(max);
     full.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+/// Waits until then; for ever if there is no such time.
+pub(super) async fn until(next: Option<Instant>) {
+    match next {
+        Some(next) => sleep_until(next).await,
+        None => std::future::pending().await,
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -190,15 +190,7 @@ impl Backend {
                 continue;
             }
             let since = *down_since.get_or_insert_with(Instant::now);
-            let next = retry
-                .enabled
-                .then(|| Instant::now() + pause::before(failures, retry.max_delay));
-            let down = Down {
-                reason,
-                since,
-                next,
-            };
-            warn!(backend = self.name(), "{down}");
+            let down = self.next_attempt(reason, since, failures, retry);
             self.set(State::Down(down.clone()), observer);
             if let Some(lost) = lost {
                 lost.end().await;
@@ -225,12 +217,31 @@ impl Backend {
         true
     }
 
+    /// It is down since then, until the attempt after so many failures.
+    fn next_attempt(
+        &self,
+        reason: Arc<str>,
+        since: Instant,
+        failures: u32,
+        retry: ConnectRetry,
+    ) -> Down {
+        let pause = || pause::before(failures, retry.max_delay);
+        let next = retry.enabled.then(|| Instant::now() + pause());
+        let down = Down {
+            reason,
+            since,
+            next,
+        };
+        warn!(backend = self.name(), "{down}");
+        down
+    }
+
     /// Waits until the next attempt is due; false if it is to stop.
     async fn wait_out(&self, down: Down, stop: &CancellationToken) -> bool {
         tokio::select! {
             () = stop.cancelled() => return false,
             () = self.tried_again() => {}
-            () = wait_until(down.next) => {}
+            () = pause::until(down.next) => {}
         }
         let now = Down {
             next: Some(Instant::now()),
@@ -389,11 +400,4 @@ enum End {
     Idle,
     /// It does not answer any more, for this reason.
     Sick(Arc<str>),
-}
-
-async fn wait_until(next: Option<Instant>) {
-    match next {
-        Some(next) => sleep_until(next).await,
-        None => std::future::pending().await,
-    }
 }

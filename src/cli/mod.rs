@@ -24,6 +24,7 @@ mod endpoint;
 mod exit;
 mod keys;
 mod list;
+mod logs;
 mod reload;
 mod running;
 mod serve;
@@ -90,6 +91,7 @@ enum Verb {
     Keys(keys::Args),
     Stdio(stdio::Args),
     Status(status::Args),
+    Logs(logs::Args),
     /// Start a server that was stopped, behind the mcpmux that runs
     Start(deed::Args),
     /// Stop a server behind the mcpmux that runs, until it is started again
@@ -160,6 +162,7 @@ pub fn run() -> ExitCode {
         Verb::List(args) => list::run(&args, config, log),
         Verb::Stdio(args) => stdio::run(&args, config, log),
         Verb::Status(args) => live(log, status::run(&args, config)),
+        Verb::Logs(args) => live(log, logs::run(&args, config)),
         Verb::Start(args) => live(log, deed::run(Deed::Start, &args, config)),
         Verb::Stop(args) => live(log, deed::run(Deed::Stop, &args, config)),
         Verb::Restart(args) => live(log, deed::run(Deed::Restart, &args, config)),

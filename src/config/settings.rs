@@ -252,6 +252,22 @@ pub struct Health {
     pub patience: Duration,
 }
 
+impl BackendSettings {
+    /// The kind of credential that its requests carry, if they carry one.
+    pub fn auth(&self) -> Option<&'static str> {
+        let Ok(Transport::Http(http) | Transport::Sse(http)) = &self.transport else {
+            return None;
+        };
+        match &http.auth {
+            Auth::None => None,
+            Auth::Bearer { .. } => Some("bearer"),
+            Auth::Header { .. } => Some("header"),
+            Auth::Command { .. } => Some("command"),
+            Auth::OAuth(_) => Some("oauth"),
+        }
+    }
+}
+
 /// A value of one backend that could not be had: that backend is unavailable,
 /// the rest of the configuration runs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,15 +1,20 @@
 //! The requests about backends: how they are, and to start and stop them.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::{message::Answer, reload::Reload, server::Replies};
 use crate::{
+    backend::command::memory_of,
     credential::Logins,
+    listener::{Clients, Presence},
     mux::{BackendStatus, Mux},
 };
+
+/// How long it may take to learn how much memory all backends use.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How the running mcpmux is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -24,6 +29,9 @@ pub struct Status {
     pub config: Option<PathBuf>,
     /// Where clients reach it.
     pub sockets: Vec<String>,
+    /// How many clients there are.
+    #[serde(default)]
+    pub clients: Clients,
     /// Its backends, as in the configuration.
     pub backends: Vec<BackendStatus>,
 }
@@ -51,6 +59,8 @@ pub struct Served {
     pub config: Option<PathBuf>,
     /// Where clients reach it.
     pub sockets: Vec<String>,
+    /// Its clients.
+    pub presence: Arc<Presence>,
     /// When it began.
     pub started: Instant,
     /// By whom its configuration is read again.
@@ -59,13 +69,24 @@ pub struct Served {
 
 /// How it is.
 pub(super) async fn status(served: &Served, replies: &mut Replies) -> io::Result<()> {
+    let mut backends = served.mux.status();
+    let weighed = async {
+        for backend in &mut backends {
+            if let Some(unit) = &backend.unit {
+                backend.memory = memory_of(unit).await;
+            }
+        }
+    };
+    // One that systemd does not tell of in time goes without.
+    let _ = timeout(PATIENCE, weighed).await;
     let status = Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
         uptime: served.started.elapsed().as_secs(),
         config: served.config.clone(),
         sockets: served.sockets.clone(),
-        backends: served.mux.status(),
+        clients: served.presence.clients(),
+        backends,
     };
     replies.send(&Answer::Status(status)).await
 }
@@ -78,7 +99,7 @@ pub(super) async fn act(
     replies: &mut Replies,
 ) -> io::Result<()> {
     let Some(backend) = served.mux.backend(name) else {
-        let reason = format!("there is no backend {name:?}");
+        let reason = unknown(served, name);
         return replies.send(&Answer::Refused { reason }).await;
     };
     match deed {
@@ -87,4 +108,17 @@ pub(super) async fn act(
         Deed::Restart => backend.restart(),
     }
     replies.send(&Answer::Done).await
+}
+
+/// What to say of a backend that there is not.
+pub(super) fn unknown(served: &Served, name: &str) -> String {
+    let backends = served.mux.backends();
+    let known: Vec<_> = backends.iter().map(|backend| backend.name()).collect();
+    if known.is_empty() {
+        return format!("there is no backend {name:?}, nor any other");
+    }
+    format!(
+        "there is no backend {name:?}; there are {}",
+        known.join(", ")
+    )
 }

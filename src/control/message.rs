@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     backends::{Deed, Status},
+    logs::Log,
     reload::Reloaded,
 };
 use crate::{
@@ -45,6 +46,17 @@ pub enum Request {
     /// [`Answer::Invalid`] once that is done.
     #[serde(rename = "reload")]
     Reload,
+    /// Where a backend's log is, and what is new in it. Answered by
+    /// [`Answer::Log`].
+    #[serde(rename = "log")]
+    Log {
+        /// The backend.
+        backend: String,
+        /// The most lines that are wanted.
+        most: usize,
+        /// How many lines were seen.
+        seen: u64,
+    },
     /// How every backend's login stands. Answered by [`Answer::Logins`].
     #[serde(rename = "auth.status")]
     AuthStatus,
@@ -97,6 +109,8 @@ pub enum Answer {
         /// All of them.
         problems: Vec<String>,
     },
+    /// Where a backend's log is.
+    Log(Log),
     /// How every backend's login stands.
     Logins {
         /// The backends, as in the configuration.

@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 use super::{
     auth,
     backends::{self, Served},
-    location,
+    location, logs,
     message::{Answer, Hello, MAX_REQUEST, PATIENCE, PROTOCOL, Request},
     reload,
     socket::{self, Bound, SocketError},
@@ -173,6 +173,11 @@ async fn answer(request: Request, served: &Served, replies: &mut Replies) -> io:
         Request::Status => backends::status(served, replies).await,
         Request::Backend { deed, backend } => backends::act(served, deed, &backend, replies).await,
         Request::Reload => reload::reload(served, replies).await,
+        Request::Log {
+            backend,
+            most,
+            seen,
+        } => logs::log(served, &backend, most, seen, replies).await,
         Request::AuthStatus => auth::status(logins, replies).await,
         Request::AuthLogin { backend, wish } => auth::login(logins, &backend, wish, replies).await,
         Request::AuthPaste { backend, url } => auth::paste(logins, &backend, &url, replies).await,

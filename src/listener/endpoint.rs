@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Where a supervisor may ask whether mcpmux serves.
-const HEALTH: &str = "/healthz";
+pub(super) const HEALTH: &str = "/healthz";
 
 /// The methods of the MCP endpoint.
 const METHODS: &str = "POST, GET, DELETE";

@@ -26,6 +26,7 @@ mod modern;
 mod origin;
 mod outbox;
 mod presence;
+mod pulse;
 mod record;
 mod refusal;
 mod regret;
@@ -38,7 +39,8 @@ pub mod stdio;
 use crate::{access::Access, config::Listen, credential::Logins, mux::Mux};
 use endpoint::Endpoint;
 pub use keeping::Keeping;
-pub use presence::Presence;
+pub use presence::{Clients, Presence};
+pub use pulse::Pulse;
 use refusal::Refusal;
 
 /// The most connections served at once; more wait in the kernel's queue. As many
@@ -60,7 +62,7 @@ pub enum Socket {
 /// Serves clients on `sockets` until `stop`, then finishes the calls in flight;
 /// those that take longer than `drain` are dropped. Browsers that come back from a
 /// login are told to `logins`, `access` says who may come in, sessions are kept by `keeping` for the next run,
-/// and `presence` knows of every connection.
+/// `presence` knows of every connection, and `pulse` is felt by every socket's loop.
 #[allow(clippy::too_many_arguments)]
 pub async fn serve(
     mux: Arc<Mux>,
@@ -70,11 +72,13 @@ pub async fn serve(
     sockets: Vec<Socket>,
     keeping: Option<Keeping>,
     presence: Arc<Presence>,
+    pulse: Arc<Pulse>,
     stop: CancellationToken,
     drain: Duration,
 ) {
     let endpoint = Arc::new(Endpoint::new(mux, logins, access, listen));
-    let serving = serve_with(&endpoint, sockets, &presence, stop, drain);
+    presence.at(&endpoint);
+    let serving = serve_with(&endpoint, sockets, &presence, &pulse, stop, drain);
     let Some(keeping) = keeping else {
         return serving.await;
     };
@@ -91,6 +95,7 @@ async fn serve_with(
     endpoint: &Arc<Endpoint>,
     sockets: Vec<Socket>,
     presence: &Arc<Presence>,
+    pulse: &Pulse,
     stop: CancellationToken,
     drain: Duration,
 ) {
@@ -108,34 +113,47 @@ async fn serve_with(
         );
         let (stop, draining, aborted) = (stop.clone(), draining.clone(), aborted.clone());
         let (presence, refusal) = (Arc::clone(presence), refusal.clone());
+        let mut felt = pulse.felt();
         accepting.spawn(async move {
             loop {
-                let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-                    return;
+                let next = async {
+                    let place = Arc::clone(&places).acquire_owned().await.ok();
+                    (accept(&socket).await, place)
                 };
                 // A connection that is accepted is served, so the choice to
                 // stop comes first.
-                let accepted = tokio::select! {
+                let (accepted, place) = tokio::select! {
                     biased;
                     () = stop.cancelled() => return,
-                    accepted = accept(&socket) => accepted,
+                    Some(own) = felt.recv() => (Ok(Accepted::Unix(own)), None),
+                    next = next => {
+                        presence.came();
+                        next
+                    }
                 };
-                presence.came();
                 let (endpoint, draining) = (Arc::clone(&endpoint), draining.clone());
                 let (aborted, refusal) = (aborted.clone(), refusal.clone());
                 match accepted {
-                    Ok(accepted) => connections.spawn(async move {
-                        let served = admit(endpoint, accepted, refusal, place, draining);
-                        aborted.run_until_cancelled(served).await;
-                    }),
+                    Ok(accepted) => {
+                        let own = place.is_none();
+                        let served = async move {
+                            let served = admit(endpoint, accepted, refusal, place, draining);
+                            aborted.run_until_cancelled(served).await;
+                        };
+                        // mcpmux itself is no client.
+                        if own {
+                            tokio::spawn(served);
+                        } else {
+                            connections.spawn(served);
+                        }
+                    }
                     Err(error) => {
                         if !is_passing(&error) {
                             warn!("cannot accept a connection: {error}");
                             tokio::time::sleep(ACCEPT_PAUSE).await;
                         }
-                        continue;
                     }
-                };
+                }
             }
         });
     }
@@ -168,7 +186,7 @@ async fn admit(
     endpoint: Arc<Endpoint>,
     accepted: Accepted,
     refusal: Refusal,
-    place: OwnedSemaphorePermit,
+    place: Option<OwnedSemaphorePermit>,
     draining: CancellationToken,
 ) {
     match accepted {

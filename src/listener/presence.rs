@@ -1,12 +1,18 @@
 //! Whether any client is there, for who wants to know when none is.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
+
+use super::endpoint::Endpoint;
 
 /// How often it is looked at most and at least.
 const LOOKS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(10));
@@ -16,6 +22,16 @@ const LOOKS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_s
 pub struct Presence {
     connections: TaskTracker,
     came: AtomicU64,
+    endpoint: OnceLock<Weak<Endpoint>>,
+}
+
+/// How many clients there are.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub struct Clients {
+    /// Connections that are open.
+    pub connections: usize,
+    /// Sessions of legacy clients, those included that have no connection now.
+    pub sessions: usize,
 }
 
 impl Presence {
@@ -27,6 +43,20 @@ impl Presence {
     /// A client has connected.
     pub(super) fn came(&self) {
         self.came.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Clients reach `endpoint`.
+    pub(super) fn at(&self, endpoint: &Arc<Endpoint>) {
+        let _ = self.endpoint.set(Arc::downgrade(endpoint));
+    }
+
+    /// How many clients there are.
+    pub fn clients(&self) -> Clients {
+        let endpoint = self.endpoint.get().and_then(Weak::upgrade);
+        Clients {
+            connections: self.connections.len(),
+            sessions: endpoint.map_or(0, |endpoint| endpoint.sessions.count()),
+        }
     }
 
     /// Waits until there was no connection for `time`, and nothing was `busy`

@@ -85,6 +85,12 @@ impl Sessions {
         }
     }
 
+    /// How many are open.
+    pub(super) fn count(&self) -> usize {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.len()
+    }
+
     /// Whether none is open.
     pub(super) fn is_empty(&self) -> bool {
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);

@@ -238,6 +238,11 @@ impl Instances {
         }
     }
 
+    /// Takes the table's lock.
+    pub(super) fn pulse(&self) {
+        drop(self.table());
+    }
+
     /// Waits until all have ended; they do once `stopping`.
     pub(super) async fn ended(&self) {
         self.tasks.close();

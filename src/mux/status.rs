@@ -1,12 +1,15 @@
 //! How every backend is, for people and scripts.
 
-use std::{fmt::Write, sync::Arc};
+use std::{
+    fmt::Write,
+    sync::{Arc, PoisonError},
+};
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::Mux;
-use crate::backend::{Backend, Down, State};
+use crate::backend::{Backend, Down, State, command::Kept};
 
 /// How one backend is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -44,6 +47,18 @@ pub struct BackendStatus {
     /// are not counted.
     #[serde(default)]
     pub waiting: usize,
+    /// What a request to it carries: `bearer`, `header`, `command` or `oauth`.
+    #[serde(default)]
+    pub auth: Option<String>,
+    /// Who keeps its processes: systemd, as a unit, or mcpmux, as `a process group`.
+    #[serde(default)]
+    pub kept: Option<String>,
+    /// The unit of its processes.
+    #[serde(default)]
+    pub unit: Option<String>,
+    /// The memory that its unit uses, in bytes.
+    #[serde(default)]
+    pub memory: Option<u64>,
     /// The median of a call's time, in microseconds.
     pub p50: Option<u64>,
     /// The time within which 95 of 100 calls have ended, in microseconds.
@@ -101,6 +116,15 @@ impl Mux {
         format!("{up}/{all} backends up{idle}, {tools} tools{trouble}")
     }
 
+    /// Takes every lock that a request may need, one after the other; does not come
+    /// back where one of them is held for ever.
+    pub(crate) fn pulse(&self) {
+        drop(self.building.lock().unwrap_or_else(PoisonError::into_inner));
+        self.instances.pulse();
+        let _ = self.parking.is_empty();
+        let _ = self.summary();
+    }
+
     /// The enabled backend of this name.
     pub fn backend(&self, name: &str) -> Option<Arc<Backend>> {
         self.roster.named(name)
@@ -118,6 +142,7 @@ fn status(backend: &Backend) -> BackendStatus {
         State::Stopped(down) => ("stopped", Some(down)),
     };
     let connection = backend.connected();
+    let kept = connection.as_ref().and_then(|up| up.link.kept());
     let inventory = backend.inventory();
     let tally = backend.tally();
     let micros = |share| {
@@ -127,7 +152,7 @@ fn status(backend: &Backend) -> BackendStatus {
     BackendStatus {
         name: backend.name().to_owned(),
         state: word.to_owned(),
-        reason: down.map(|down| reason(&state, down)),
+        reason: down.map(|down| reason(backend.name(), &state, down)),
         ailing: connection
             .as_ref()
             .and_then(|up| up.health.mark())
@@ -145,6 +170,10 @@ fn status(backend: &Backend) -> BackendStatus {
         calls: tally.calls(),
         errors: tally.failed(),
         waiting: connection.as_ref().map_or(0, |up| up.places.waiting()),
+        auth: backend.settings().auth().map(str::to_owned),
+        kept: kept.map(ToString::to_string),
+        unit: kept.and_then(Kept::unit).map(str::to_owned),
+        memory: None,
         p50: micros(0.5),
         p95: micros(0.95),
         restarts: tally.restarts(),
@@ -152,9 +181,9 @@ fn status(backend: &Backend) -> BackendStatus {
 }
 
 /// Why; the link of a login is for the log and for who needs it.
-fn reason(state: &State, down: &Down) -> String {
+fn reason(name: &str, state: &State, down: &Down) -> String {
     match state {
-        State::AwaitingLogin(_) => "a person has to log in: mcpmux auth login".to_owned(),
+        State::AwaitingLogin(_) => format!("a person has to log in: mcpmux auth login {name}"),
         _ => down.reason.to_string(),
     }
 }

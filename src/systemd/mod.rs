@@ -7,6 +7,7 @@ pub(crate) mod fd_store;
 mod log;
 mod message;
 mod notify;
+mod own;
 mod refusal;
 mod sockets;
 mod units;
@@ -15,9 +16,10 @@ pub use fd_store::Left;
 pub use log::{LogError, LogFormat, LogGuard, LogOptions, init as init_log, on_journal};
 pub use message::{Audited, audited, login_needed};
 pub use notify::{Notifier, watchdog_interval};
+pub use own::{OwnService, own_service};
 pub use refusal::refuse;
 pub use sockets::{Handed, Listener, SocketError, Taken, take as take_descriptors};
-pub use units::{Service, Unit, UnitError, Units};
+pub use units::{Service, Unit, UnitError, Units, backend_unit};
 
 /// Environment variables that the service manager addresses to this process
 /// alone. A child that saw them could speak in its name (`NOTIFY_SOCKET`), take

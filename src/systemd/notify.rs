@@ -104,16 +104,23 @@ impl Notifier {
         self.send(&[NotifyState::ExtendTimeoutUsec(microseconds)]);
     }
 
-    /// Tells the manager twice per `interval` that this process is alive.
+    /// Tells the manager twice per `interval` that this process is alive, each time
+    /// that `beat` has gone through what is vouched for and found it so.
     ///
-    /// Runs until dropped. It belongs on the runtime that serves: a runtime that
-    /// hangs then falls silent, and systemd starts mcpmux anew.
-    pub async fn watchdog(&self, interval: Duration) {
+    /// Runs until dropped. It belongs on the runtime that serves: one that hangs, or
+    /// a `beat` that does not come back, then falls silent, and systemd starts mcpmux
+    /// anew.
+    pub async fn watchdog<B>(&self, interval: Duration, beat: impl Fn() -> B)
+    where
+        B: Future<Output = bool>,
+    {
         let mut ticks = tokio::time::interval(interval / 2);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.send(&[NotifyState::Watchdog]);
+            if beat().await {
+                self.send(&[NotifyState::Watchdog]);
+            }
         }
     }
 
@@ -191,6 +198,8 @@ pub fn watchdog_interval() -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     /// A manager's end of the line, and a notifier that is connected to it.
@@ -333,10 +342,40 @@ mod tests {
     async fn the_watchdog_is_fed_from_the_runtime() {
         let (_folder, manager, notifier) = line();
         let interval = Duration::from_millis(20);
-        let fed = tokio::time::timeout(Duration::from_millis(200), notifier.watchdog(interval));
+        let fed = tokio::time::timeout(
+            Duration::from_millis(200),
+            notifier.watchdog(interval, || async { true }),
+        );
         assert!(fed.await.is_err(), "it runs until dropped");
         for _ in 0..5 {
             assert_eq!(heard(&manager), "WATCHDOG=1");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_wedged_does_not_feed_the_watchdog() {
+        let (_folder, manager, notifier) = line();
+        manager.set_nonblocking(true).unwrap();
+        let silent = || {
+            let read = manager.recv(&mut [0; 64]);
+            read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+        };
+        let interval = Duration::from_secs(1);
+        let wedged = notifier.watchdog(interval, std::future::pending::<bool>);
+        let _ = tokio::time::timeout(interval * 10, wedged).await;
+        assert!(silent());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_answers_wrongly_does_not_feed_the_watchdog_before_it_answers_well() {
+        let (_folder, manager, notifier) = line();
+        let beats = AtomicUsize::new(0);
+        let interval = Duration::from_secs(1);
+        let beat = || std::future::ready(beats.fetch_add(1, Ordering::Relaxed) == 5);
+        let fed = notifier.watchdog(interval, beat);
+        let _ = tokio::time::timeout(interval * 5, fed).await;
+        assert_eq!(heard(&manager), "WATCHDOG=1");
+        manager.set_nonblocking(true).unwrap();
+        assert!(manager.recv(&mut [0; 64]).is_err());
     }
 }

@@ -1,13 +1,14 @@
 //! How the mcpmux that runs is, and servers started and stopped by hand.
 
 use std::{
+    io::{BufRead, BufReader},
     path::PathBuf,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use serde_json::Value;
 
-use crate::support::{Client, Mux, Peer, Setup, eventually, legacy};
+use crate::support::{Client, Mux, Peer, Setup, Step, eventually, legacy, result};
 
 /// A mcpmux in front of one server, and commands that reach it.
 struct Desk {
@@ -85,13 +86,48 @@ fn the_status_says_how_the_mcpmux_that_runs_and_its_servers_are() {
     assert_eq!(backend["calls"], 1);
     assert_eq!(backend["errors"], 0);
     assert!(backend["p50"].as_u64() > Some(0), "{backend}");
+    assert_eq!(backend["kept"], "a process group");
+    assert_eq!(status["clients"]["sessions"], 1);
     let text = desk.done(&["status"]);
     assert!(
-        text.contains(&address) && text.contains("1/1 backends up"),
+        text.contains(&address) && text.contains("1/1 backends up,"),
         "{text}"
     );
     // One that is not there is not shown.
     assert_eq!(desk.run(&["status", "c"]).status.code(), Some(1));
+}
+
+#[test]
+fn without_a_journal_the_last_lines_of_a_server_are_shown_and_what_comes() {
+    let mut desk = Desk::new();
+    let said = |text: &str| Step::Stderr(text.to_owned());
+    desk.peer = Peer::new(
+        legacy(&["t"])
+            .start([said("one"), said("two \u{1b}[31m")])
+            .tool("t", [said("three"), result("{}")]),
+    );
+    let mux = desk.serve();
+    mux.logged("two");
+    assert_eq!(desk.done(&["logs", "b"]), "one\ntwo [31m\n");
+    assert_eq!(desk.done(&["logs", "-n", "1", "b"]), "two [31m\n");
+    let mut following = Command::new(env!("CARGO_BIN_EXE_mcpmux"))
+        .args(["logs", "--follow", "-n", "1", "b"])
+        .env_clear()
+        .env("MCPMUX_CONTROL", desk.socket())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
+    let mut next = || lines.next().unwrap().unwrap();
+    assert_eq!(next(), "two [31m");
+    Client::legacy(&mux).call("b__t", None).result();
+    assert_eq!(next(), "three");
+    following.kill().unwrap();
+    following.wait().unwrap();
+    let unknown = desk.run(&["logs", "c"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&unknown.stderr);
+    assert!(said.contains("there are b"), "{said}");
 }
 
 #[test]
@@ -134,5 +170,8 @@ fn what_cannot_be_done_is_said() {
     let unknown = desk.run(&["stop", "c"]);
     assert_eq!(unknown.status.code(), Some(1));
     let said = String::from_utf8_lossy(&unknown.stderr);
-    assert!(said.contains("there is no backend \"c\""), "{said}");
+    assert!(
+        said.contains("there is no backend \"c\"; there are b"),
+        "{said}"
+    );
 }

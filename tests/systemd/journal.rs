@@ -28,6 +28,10 @@ pub(crate) const TESTS: &[Test] = &[
         "the_user_reads_the_log_with_journalctl",
         the_user_reads_the_log,
     ),
+    (
+        "mcpmux_logs_shows_what_a_backend_and_mcpmux_say_of_it",
+        mcpmux_logs,
+    ),
     ("each_call_leaves_a_record", each_call),
     (
         "json_on_stderr_reaches_the_journal_as_it_is",
@@ -124,6 +128,32 @@ fn the_user_reads_the_log(session: &Session) {
         "{text}{}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+fn mcpmux_logs(session: &Session) {
+    let marker = marker(session, "logs");
+    let backends = demo("demo", &format!("echo {marker} >&2;")) + &demo("other", "");
+    let setup = Setup::new(session, &backends);
+    setup.listen();
+    Client::shipped().assert_echo("demo");
+    await_entry(session, &[&format!("--grep={marker}")]);
+    let shown = |name: &str| {
+        let program = session.home.join(".local/bin/mcpmux");
+        let mut command = session.command(program.to_str().unwrap());
+        let output = command.args(["logs", name]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        text + &String::from_utf8_lossy(&output.stderr)
+    };
+    let mut text = String::new();
+    eventually(Duration::from_secs(5), || {
+        text = shown("demo");
+        text.contains(&marker) && text.contains("up: ")
+    });
+    assert!(text.contains(&marker) && text.contains("up: "), "{text}");
+    let other = shown("other");
+    assert!(!other.contains(&marker), "{other}");
+    let unknown = shown("nobody");
+    assert!(unknown.contains("there are demo, other"), "{unknown}");
 }
 
 fn json_on_stderr(session: &Session) {

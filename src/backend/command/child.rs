@@ -18,7 +18,10 @@ use super::{
     launch::{self, Ours},
     stderr,
 };
-use crate::{backend::BackendError, config::CommandSettings};
+use crate::{
+    backend::{BackendError, Tail},
+    config::CommandSettings,
+};
 
 /// A running child and its group.
 #[derive(Debug)]
@@ -35,6 +38,7 @@ impl Child {
     pub(super) fn launch(
         backend: Arc<str>,
         settings: &CommandSettings,
+        tail: &Arc<Tail>,
     ) -> Result<(Self, Ours), BackendError> {
         let guard = guard::lifeline();
         let (mut ours, theirs) = launch::pipes(true)?;
@@ -72,8 +76,13 @@ impl Child {
         let group = Group::led_by(pid).ok_or_else(missing)?;
         guard.watch(group);
         let stderr = ours.stderr.take();
-        let stderr =
-            stderr.map(|stderr| tokio::spawn(stderr::log_lines(Arc::clone(&backend), stderr)));
+        let stderr = stderr.map(|stderr| {
+            tokio::spawn(stderr::log_lines(
+                Arc::clone(&backend),
+                stderr,
+                Arc::clone(tail),
+            ))
+        });
         debug!(%backend, pid, "launched {}", settings.argv[0]);
         let child = Self {
             backend,

@@ -23,6 +23,21 @@ pub(crate) enum Kept {
     Group,
 }
 
+impl Kept {
+    /// The unit, if it is one.
+    pub(crate) fn unit(&self) -> Option<&str> {
+        match self {
+            Self::Unit(name) => Some(name),
+            Self::Group => None,
+        }
+    }
+}
+
+/// The memory that a backend's `unit` uses, in bytes, as far as systemd knows.
+pub(crate) async fn memory_of(unit: &str) -> Option<u64> {
+    units().await.ok()?.memory(unit).await
+}
+
 impl fmt::Display for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

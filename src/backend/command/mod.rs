@@ -8,7 +8,7 @@ use std::{
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{BackendError, Ear, Introduction};
+use super::{BackendError, Ear, Introduction, Tail};
 use crate::config::CommandSettings;
 use process::Process;
 
@@ -24,7 +24,7 @@ mod process;
 mod service;
 mod stderr;
 
-pub(crate) use keeper::Kept;
+pub(crate) use keeper::{Kept, memory_of};
 pub(super) use pipe::Pipe;
 
 /// How long a server may take to end by itself once its stdin is closed.
@@ -60,11 +60,12 @@ impl CommandLink {
         max_message: usize,
         unasked: Ear,
         keepers: &TaskTracker,
+        tail: &Arc<Tail>,
         whose: Option<Arc<Introduction>>,
     ) -> Result<Self, BackendError> {
         let instance = whose.as_ref().map(|client| client.number);
         let (process, ends) =
-            Process::launch(Arc::clone(&backend), settings, instance, keepers).await?;
+            Process::launch(Arc::clone(&backend), settings, instance, keepers, tail).await?;
         let kept = process.kept();
         let pipe = Pipe::open(
             backend,

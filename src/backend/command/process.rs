@@ -11,7 +11,10 @@ use super::{
     launch::Ours,
     service::Service,
 };
-use crate::{backend::BackendError, config::CommandSettings};
+use crate::{
+    backend::{BackendError, Tail},
+    config::CommandSettings,
+};
 
 /// A running command.
 #[derive(Debug)]
@@ -31,18 +34,20 @@ impl Process {
         settings: &CommandSettings,
         instance: Option<u64>,
         keepers: &TaskTracker,
+        tail: &Arc<Tail>,
     ) -> Result<(Self, Ours), BackendError> {
         let units = match keeper::choose(&backend, settings).await? {
             Keeper::Group => {
-                let (child, ours) = Child::launch(backend, settings)?;
+                let (child, ours) = Child::launch(backend, settings, tail)?;
                 return Ok((Self::Group(child), ours));
             }
             Keeper::Units(units) => units,
         };
         let (mut done, launched) = oneshot::channel();
-        let settings = settings.clone();
+        let (settings, tail) = (settings.clone(), Arc::clone(tail));
         keepers.spawn(async move {
-            let launched = Service::launch(units, backend, settings, instance, done.closed()).await;
+            let launched =
+                Service::launch(units, backend, settings, instance, &tail, done.closed()).await;
             if let Err(Ok((service, ours))) = done.send(launched) {
                 drop(ours);
                 service.end().await;

@@ -21,7 +21,7 @@ use super::{
     stderr,
 };
 use crate::{
-    backend::BackendError,
+    backend::{BackendError, Tail},
     config::{CommandSettings, Sandbox, SandboxLevel},
     systemd::{self, Unit, Units},
 };
@@ -48,6 +48,7 @@ impl Service {
         backend: Arc<str>,
         settings: CommandSettings,
         instance: Option<u64>,
+        tail: &Arc<Tail>,
         given_up: impl Future<Output = ()>,
     ) -> Result<(Self, Ours), BackendError> {
         let looked = tokio::task::spawn_blocking(move || place(&settings).map(|at| (at, settings)));
@@ -75,8 +76,13 @@ impl Service {
         })?;
         debug!(%backend, unit = unit.name(), "launched {}", settings.argv[0]);
         let stderr = ours.stderr.take();
-        let stderr =
-            stderr.map(|stderr| tokio::spawn(stderr::log_lines(Arc::clone(&backend), stderr)));
+        let stderr = stderr.map(|stderr| {
+            tokio::spawn(stderr::log_lines(
+                Arc::clone(&backend),
+                stderr,
+                Arc::clone(tail),
+            ))
+        });
         let mut service = Self {
             backend,
             unit,

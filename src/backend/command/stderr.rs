@@ -1,28 +1,33 @@
-//! What a command writes to stderr, in mcpmux's own log.
+//! What a command writes to stderr, in mcpmux's own log and among its last lines.
 
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tracing::info;
 
-use crate::protocol::frame::{Line, Lines};
+use crate::{
+    backend::Tail,
+    protocol::frame::{Line, Lines},
+};
 
 /// The longest line that is logged whole, in bytes.
 const LONGEST: usize = 8 * 1024;
 
 /// Reads stderr without end, so that the child never blocks on it.
-pub(super) async fn log_lines(backend: Arc<str>, mut stderr: impl AsyncRead + Unpin) {
+pub(super) async fn log_lines(
+    backend: Arc<str>,
+    mut stderr: impl AsyncRead + Unpin,
+    tail: Arc<Tail>,
+) {
     let mut lines = Lines::new(LONGEST);
     while matches!(stderr.read_buf(lines.buffer()).await, Ok(1..)) {
         while let Some(line) = lines.next_line() {
-            match line {
-                Line::Whole(line) => {
-                    info!(target: "mcpmux::stderr", %backend, "{}", printable(&line));
-                }
-                Line::TooLong => {
-                    info!(target: "mcpmux::stderr", %backend, "(a line of more than {LONGEST} bytes)");
-                }
-            }
+            let text = match line {
+                Line::Whole(line) => printable(&line),
+                Line::TooLong => format!("(a line of more than {LONGEST} bytes)"),
+            };
+            tail.put(&text);
+            info!(target: "mcpmux::stderr", %backend, "{text}");
         }
     }
 }

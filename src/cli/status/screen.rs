@@ -8,8 +8,11 @@ use crate::{
     mux::BackendStatus,
 };
 
-const HEADINGS: [&str; 8] = [
-    "BACKEND", "STATE", "ERA", "TOOLS", "CALLS", "ERRORS", "P50", "P95",
+/// So many columns.
+const COLUMNS: usize = 9;
+
+const HEADINGS: [&str; COLUMNS] = [
+    "BACKEND", "STATE", "ERA", "TOOLS", "CALLS", "ERRORS", "P50", "P95", "MEMORY",
 ];
 
 /// One screen.
@@ -32,12 +35,14 @@ pub(super) fn screen(status: &Status, style: Style) -> String {
     }
     let _ = writeln!(
         text,
-        "{}/{} backends up\n",
+        "{}/{} backends up, {} connections, {} sessions\n",
         up.count(),
-        status.backends.len()
+        status.backends.len(),
+        status.clients.connections,
+        status.clients.sessions
     );
-    let rows: Vec<[String; 8]> = status.backends.iter().map(row).collect();
-    let widths: [usize; 8] = std::array::from_fn(|column| {
+    let rows: Vec<[String; COLUMNS]> = status.backends.iter().map(row).collect();
+    let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
         let longest = rows.iter().map(|row| row[column].chars().count()).max();
         longest.unwrap_or(0).max(HEADINGS[column].len())
     });
@@ -63,7 +68,7 @@ pub(super) fn screen(status: &Status, style: Style) -> String {
     text
 }
 
-fn row(backend: &BackendStatus) -> [String; 8] {
+fn row(backend: &BackendStatus) -> [String; COLUMNS] {
     let time = |micros: Option<u64>| micros.map_or_else(|| "-".to_owned(), micro);
     [
         backend.name.clone(),
@@ -74,10 +79,15 @@ fn row(backend: &BackendStatus) -> [String; 8] {
         backend.errors.to_string(),
         time(backend.p50),
         time(backend.p95),
+        backend.memory.map_or_else(|| "-".to_owned(), mebibytes),
     ]
 }
 
-fn line(row: &[String; 8], widths: &[usize; 8], dress: impl Fn(usize, String) -> String) -> String {
+fn line(
+    row: &[String; COLUMNS],
+    widths: &[usize; COLUMNS],
+    dress: impl Fn(usize, String) -> String,
+) -> String {
     let mut text = String::new();
     for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
         // Numbers stand under each other.
@@ -108,6 +118,11 @@ fn beneath(backend: &BackendStatus, reason: &str) -> String {
     text
 }
 
+/// Bytes as people read them.
+fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
+}
+
 fn micro(micros: u64) -> String {
     match micros {
         0..1_000 => format!("{micros} µs"),
@@ -129,6 +144,7 @@ fn span(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::listener::Clients;
 
     fn backend(name: &str, state: &str) -> BackendStatus {
         BackendStatus {
@@ -147,6 +163,10 @@ mod tests {
             calls: 1200,
             errors: 1,
             waiting: 0,
+            auth: None,
+            kept: None,
+            unit: None,
+            memory: Some(20 << 20),
             p50: Some(90),
             p95: Some(1_500),
             restarts: 0,
@@ -165,6 +185,10 @@ mod tests {
             uptime: 7_300,
             config: None,
             sockets: vec!["http://127.0.0.1:8080/mcp".to_owned()],
+            clients: Clients {
+                connections: 3,
+                sessions: 2,
+            },
             backends: vec![backend("files", "up"), down],
         };
         let text = screen(&status, Style::default());
@@ -172,10 +196,10 @@ mod tests {
             text,
             "mcpmux 0.1.0, running for 2 h, process 7\n\
              serving http://127.0.0.1:8080/mcp\n\
-             1/2 backends up\n\n\
-             BACKEND  STATE  ERA     TOOLS  CALLS  ERRORS    P50   P95\n\
-             files    up     modern      3   1200       1  90 µs  2 ms\n\
-             gone     down   modern      3   1200       1  90 µs  2 ms\n  \
+             1/2 backends up, 3 connections, 2 sessions\n\n\
+             BACKEND  STATE  ERA     TOOLS  CALLS  ERRORS    P50   P95  MEMORY\n\
+             files    up     modern      3   1200       1  90 µs  2 ms  20 MiB\n\
+             gone     down   modern      3   1200       1  90 µs  2 ms  20 MiB\n  \
              it ended[2J, for 65 s; next attempt in 4 s\n"
         );
     }

@@ -41,6 +41,11 @@ const TO_START: Duration = Duration::from_secs(15);
 /// How long a unit of the same name may take to end.
 const TO_FREE: Duration = Duration::from_secs(10);
 
+/// The unit of `backend` where mcpmux is the service `own`.
+pub fn backend_unit(own: &str, backend: &str) -> String {
+    name::unit(&name::prefix(own), backend, None)
+}
+
 /// A service manager that starts units for mcpmux.
 #[derive(Debug)]
 pub struct Units {
@@ -150,6 +155,15 @@ impl Units {
         }
         let _ = bus.kill(&name, Signal::KILL).await;
         Err(UnitError::Failed(begun.said()))
+    }
+
+    /// The memory that the unit `name` uses, in bytes; `None` where systemd does not
+    /// know, as without the controller.
+    pub async fn memory(&self, name: &str) -> Option<u64> {
+        let bus = self.bus().await.ok()?;
+        let service = bus.properties(&name::object(name), SERVICE).await.ok()?;
+        let memory = u64::try_from(service.get("MemoryCurrent")?).ok()?;
+        (memory != u64::MAX).then_some(memory)
     }
 
     fn enter(self: &Arc<Self>, name: String) -> Unit {
