@@ -134,6 +134,7 @@ impl House<'_> {
         );
         let serving = stdio::serve(
             Arc::clone(&mux),
+            self.access.parent(),
             tokio::io::stdin(),
             tokio::io::stdout(),
             self.config.listen.max_body,

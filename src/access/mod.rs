@@ -1,12 +1,16 @@
 //! Who may come in, and as whom: once for a connection by what the kernel says
 //! of its other end, once for a request by what it carries.
 
-use std::{net::SocketAddr, time::SystemTime};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    time::SystemTime,
+};
 
 use http::HeaderMap;
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::config::{Config, Environment, KeysSetting, ListenTransport};
+use crate::config::{Config, Door, Environment, KeysSetting, ListenTransport};
 
 mod denial;
 mod fresh;
@@ -14,6 +18,7 @@ pub mod keys;
 mod log;
 mod owner;
 mod peer;
+mod policy;
 mod principal;
 mod shown;
 mod users;
@@ -22,7 +27,8 @@ pub use denial::{Denied, Refused};
 use keys::Keys;
 use log::Log;
 pub use peer::Peer;
-pub use principal::{DEFAULT_ROLE, Identity, Principal};
+pub use policy::{Known, NO_ROLE, Policy};
+pub use principal::{DEFAULT_ROLE, Identity, Principal, role_in};
 use shown::Shown;
 pub use users::UnknownUser;
 use users::Users;
@@ -30,6 +36,7 @@ use users::Users;
 /// Who may come in.
 #[derive(Debug)]
 pub struct Access {
+    policy: Policy,
     users: Users,
     /// The API keys, if they are looked at.
     keys: Option<Keys>,
@@ -84,6 +91,7 @@ impl Access {
             Err(_) => None,
         };
         Ok(Self {
+            policy: Policy::new(&config.policy),
             users: Users::new(&settings.local_users)?,
             keys,
             required,
@@ -92,11 +100,21 @@ impl Access {
         })
     }
 
+    /// Who launched this mcpmux.
+    pub fn parent(&self) -> Principal {
+        let parent = Recognised {
+            identity: Identity::Parent,
+            role: None,
+        };
+        self.principal(&parent, &Door::Stdio)
+    }
+
     /// Who is at the other end of a TCP connection that was just accepted.
     pub async fn tcp(&self, stream: &TcpStream) -> Result<Peer, Refused> {
         let (Ok(server), Ok(client)) = (stream.local_addr(), stream.peer_addr()) else {
             return Err(Refused);
         };
+        let door = Door::Tcp(server);
         let here = is_loopback(client) || client.ip() == server.ip();
         let why = if here {
             match owner::owner(client, server) {
@@ -104,33 +122,36 @@ impl Access {
                 // another's than the one that the kernel was asked about.
                 Ok(_) if stream.peer_addr().is_err() => return Err(Refused),
                 Ok(uid) if self.users.hold(uid) => {
-                    return Ok(Peer::known(Some(server.ip()), Identity::User(uid)));
+                    return Ok(self.known(Some(server.ip()), door, Identity::User(uid)));
                 }
                 Ok(uid) => of_stranger(uid),
                 Err(_) if self.users.are_all() => {
-                    return Ok(Peer::known(Some(server.ip()), Identity::Anyone));
+                    return Ok(self.known(Some(server.ip()), door, Identity::Anyone));
                 }
                 Err(untold) => untold.to_string(),
             }
         } else if self.insecure {
-            return Ok(Peer::known(Some(server.ip()), Identity::Anyone));
+            return Ok(self.known(Some(server.ip()), door, Identity::Anyone));
         } else {
             "it comes from another machine, and no key was ever made (`mcpmux keys add`)".to_owned()
         };
-        let peer = Peer::stranger(Some(server.ip()), client.to_string());
+        let peer = Peer::stranger(Some(server.ip()), door, client.to_string());
         self.stranger(peer, &why).await
     }
 
     /// Who is at the other end of a unix socket's connection (`SO_PEERCRED`).
     pub async fn unix(&self, stream: &UnixStream) -> Result<Peer, Refused> {
+        let address = stream.local_addr().ok();
+        let path = address.as_ref().and_then(|address| address.as_pathname());
+        let door = Door::Unix(path.map(Path::to_owned).unwrap_or_default());
         let why = match stream.peer_cred() {
             Ok(cred) if self.users.hold(cred.uid()) => {
-                return Ok(Peer::known(None, Identity::User(cred.uid())));
+                return Ok(self.known(None, door, Identity::User(cred.uid())));
             }
             Ok(cred) => of_stranger(cred.uid()),
             Err(error) => format!("the kernel does not say whose it is ({error})"),
         };
-        let peer = Peer::stranger(None, "a unix socket".to_owned());
+        let peer = Peer::stranger(None, door, "a unix socket".to_owned());
         self.stranger(peer, &why).await
     }
 
@@ -155,7 +176,7 @@ impl Access {
             Shown::Bearer(text) | Shown::Key(text) => self.key(text).await,
         };
         let known = match judged {
-            Some(judged) => judged.map(|recognised| Self::principal(&recognised)),
+            Some(judged) => judged.map(|recognised| self.principal(&recognised, &peer.door)),
             None if self.required && peer.local.is_some() => Err(Denied::unknown()),
             None => peer.principal.clone().ok_or_else(Denied::unknown),
         };
@@ -195,9 +216,21 @@ impl Access {
         }
     }
 
-    fn principal(recognised: &Recognised) -> Principal {
-        let role = recognised.role.as_deref().unwrap_or(DEFAULT_ROLE);
+    fn principal(&self, recognised: &Recognised, door: &Door) -> Principal {
+        let role = self.policy.role_of(&Known {
+            identity: &recognised.identity,
+            carried: recognised.role.as_deref(),
+            claims: None,
+            door,
+        });
         Principal::new(recognised.identity.clone(), role)
+    }
+
+    /// Who is known by its connection, which came in at `door`.
+    fn known(&self, local: Option<IpAddr>, door: Door, identity: Identity) -> Peer {
+        let role = None;
+        let principal = self.principal(&Recognised { identity, role }, &door);
+        Peer::known(local, door, principal)
     }
 }
 

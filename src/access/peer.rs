@@ -2,13 +2,16 @@
 
 use std::net::IpAddr;
 
-use super::{DEFAULT_ROLE, Identity, Principal};
+use super::Principal;
+use crate::config::Door;
 
 /// The other end of a connection; found once, when it is accepted.
 #[derive(Debug, Clone)]
 pub struct Peer {
     /// The address of this end; `None` for a unix socket.
     pub local: Option<IpAddr>,
+    /// Where it came in.
+    pub(super) door: Door,
     /// Where it is or whose, for the log.
     pub from: String,
     /// Who it is, if the connection tells; else a request must.
@@ -17,19 +20,20 @@ pub struct Peer {
 
 impl Peer {
     /// One that is known by its connection.
-    pub(super) fn known(local: Option<IpAddr>, identity: Identity) -> Self {
-        let principal = Principal::new(identity, DEFAULT_ROLE);
+    pub(super) fn known(local: Option<IpAddr>, door: Door, principal: Principal) -> Self {
         Self {
             local,
+            door,
             from: principal.name().to_owned(),
             principal: Some(principal),
         }
     }
 
     /// One that is not, and is at `from`.
-    pub(super) fn stranger(local: Option<IpAddr>, from: String) -> Self {
+    pub(super) fn stranger(local: Option<IpAddr>, door: Door, from: String) -> Self {
         Self {
             local,
+            door,
             from,
             principal: None,
         }

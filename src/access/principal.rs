@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use super::NO_ROLE;
+
 /// The role of who was given no other.
 pub const DEFAULT_ROLE: &str = "default";
 
@@ -55,17 +57,20 @@ pub struct Principal(Arc<Known>);
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Known {
     identity: Identity,
-    name: String,
-    role: String,
+    /// The name and the role, on a line each.
+    owner: String,
+    /// Where the name ends.
+    named: usize,
 }
 
 impl Principal {
     /// Who was recognised as `identity`, in `role`.
     pub fn new(identity: Identity, role: &str) -> Self {
+        let name = identity.to_string();
         Self(Arc::new(Known {
-            name: identity.to_string(),
+            owner: format!("{name}\n{role}"),
+            named: name.len(),
             identity,
-            role: role.to_owned(),
         }))
     }
 
@@ -74,16 +79,26 @@ impl Principal {
         &self.0.identity
     }
 
-    /// Its [`Identity`], displayed: what its sessions and calls belong to, and the
-    /// log names.
+    /// Its [`Identity`], displayed: what the log names.
     pub fn name(&self) -> &str {
-        &self.0.name
+        &self.0.owner[..self.0.named]
+    }
+
+    /// Its name and role: what its sessions, calls and tasks belong to, so that they
+    /// are nobody's who is in another role.
+    pub fn owner(&self) -> &str {
+        &self.0.owner
     }
 
     /// What it may do is what its role may.
     pub fn role(&self) -> &str {
-        &self.0.role
+        role_in(&self.0.owner)
     }
+}
+
+/// The role in what [`Principal::owner`] gave; that of nobody in any other text.
+pub fn role_in(owner: &str) -> &str {
+    owner.split_once('\n').map_or(NO_ROLE, |(_, role)| role)
 }
 
 impl Default for Principal {

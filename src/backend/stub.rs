@@ -11,8 +11,8 @@ use tokio::{
 use super::{Backend, Connection, Ear, Link, Places, State, command::CommandLink};
 use crate::{
     config::{
-        BackendName, BackendSettings, EraSetting, Namespace, SessionSetting, Start, ToolSettings,
-        Unresolved,
+        BackendName, BackendSettings, EraSetting, Namespace, Pin, SessionSetting, Start,
+        ToolSettings, Unresolved,
     },
     protocol::Revision,
 };
@@ -45,6 +45,7 @@ impl Backend {
                 concurrency: None,
                 tools: ToolSettings::default(),
                 health: None,
+                pin: Pin::Off,
                 transport: Err(Unresolved {
                     key: String::new(),
                     problem: String::new(),

@@ -24,8 +24,8 @@ const COALESCE: Duration = Duration::from_millis(50);
 
 /// Who is told what becomes of a backend.
 pub(crate) trait Observer {
-    /// What it offers is another one, or it has told that `told` are.
-    fn offer_changed(&self, told: Lists);
+    /// What `backend` offers is another one, or it has told that `told` are.
+    fn offer_changed(&self, backend: &Backend, told: Lists);
 
     /// Its state is another one; what follows from it has been told before.
     fn state_changed(&self);
@@ -288,7 +288,7 @@ impl Backend {
         let inventory = Arc::new(inventory);
         self.inventory.store(Arc::clone(&inventory));
         // Whoever sees it up, or reads so, finds the catalog that belongs to it.
-        observer.offer_changed(Lists::default());
+        observer.offer_changed(self, Lists::default());
         self.set(State::Up(Arc::clone(connection)), observer);
         observer.session_began(self);
         info!(
@@ -333,7 +333,7 @@ impl Backend {
                     refreshed = self.refresh(connection, message, &mut unasked) => refreshed,
                 };
                 if let Some(told) = refreshed {
-                    observer.offer_changed(told);
+                    observer.offer_changed(self, told);
                     observer.state_changed();
                 }
             } else if message.is_none() {

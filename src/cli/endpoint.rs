@@ -8,8 +8,8 @@ use crate::{
     Secret,
     config::{
         AccessSettings, AuditSettings, Auth, BackendName, BackendSettings, Config, ConnectRetry,
-        EraSetting, HttpSettings, Listen, Namespace, Quota, SessionSetting, Start, TokenStore,
-        ToolSettings, Transport,
+        EraSetting, HttpSettings, Listen, Namespace, Pin, PolicySettings, Quota, SessionSetting,
+        Start, TokenStore, ToolSettings, Transport,
     },
 };
 
@@ -71,6 +71,7 @@ fn behind(
         concurrency: None,
         tools: ToolSettings::default(),
         health: None,
+        pin: Pin::Off,
         transport: Ok(Transport::Http(HttpSettings {
             endpoint: endpoint.clone(),
             headers: Vec::new(),
@@ -85,6 +86,7 @@ fn behind(
         access: AccessSettings::default(),
         token_store: TokenStore::default(),
         watch: false,
+        policy: PolicySettings::default(),
         connect_retry,
         backends: backends.collect(),
         warnings: Vec::new(),

@@ -32,6 +32,7 @@ mod status;
 mod stdio;
 mod survey;
 mod terminal;
+mod tools;
 
 /// One MCP endpoint in front of many servers.
 ///
@@ -100,6 +101,7 @@ enum Verb {
     Restart(deed::Args),
     /// Have the mcpmux that runs read its configuration again
     Reload(reload::Args),
+    Tools(tools::Args),
     /// Check the configuration, or print its JSON Schema
     Check(check::CheckArgs),
     /// Be a small MCP server on stdin and stdout, for trying things out
@@ -168,6 +170,7 @@ pub fn run() -> ExitCode {
         Verb::Restart(args) => live(log, deed::run(Deed::Restart, &args, config)),
         Verb::Reload(args) => live(log, reload::run(&args, config)),
         Verb::Keys(args) => keys::run(&args, config, log),
+        Verb::Tools(args) => live(log, tools::run(&args, config)),
         Verb::Auth(args) => auth::run(&args, config, log),
         Verb::Check(args) => check::run(&args, config, log),
         Verb::DemoServer => {

@@ -13,6 +13,7 @@ use url::Url;
 
 use super::{endpoint, exit, quieter, start_log, survey};
 use crate::{
+    access::{DEFAULT_ROLE, Identity, Principal},
     config::{Config, ListenTransport},
     credential::Logins,
     listener::stdio,
@@ -87,6 +88,7 @@ async fn bridge(endpoint: Url) -> ExitCode {
     let stop = CancellationToken::new();
     let serving = stdio::serve(
         std::sync::Arc::clone(&mux),
+        Principal::new(Identity::Parent, DEFAULT_ROLE),
         tokio::io::stdin(),
         tokio::io::stdout(),
         config.listen.max_body,

@@ -12,6 +12,7 @@ impl Config {
             path: _,
             listen,
             access,
+            policy,
             connect_retry,
             token_store,
             limits,
@@ -22,7 +23,10 @@ impl Config {
         } = self;
         let changes = [
             listening(listen, &running.listen),
-            others([("access", *access != running.access)]),
+            others([(
+                "access",
+                *access != running.access || *policy != running.policy,
+            )]),
             retrying(connect_retry, &running.connect_retry),
             storing(token_store, &running.token_store),
             others([("limits", *limits != running.limits)]),
@@ -51,6 +55,7 @@ impl BackendSettings {
             concurrency,
             max_message,
             tools: _,
+            pin: _,
             health: _,
             quota: _,
             transport,

@@ -8,7 +8,8 @@ use url::Url;
 
 use super::{
     quantity::{Share, Size, Span},
-    settings::BackendName,
+    rules::Rule,
+    settings::{BackendName, Door},
 };
 
 /// Checks `text` against `format`. The error says what is wrong without showing
@@ -30,6 +31,8 @@ pub(super) fn check(format: &str, text: &str) -> Result<(), String> {
         "variable-name" => variable_name(text),
         "host" => host(text),
         "origin" => origin(text),
+        "access-rule" => Rule::parse(text).map(drop),
+        "door" => Door::parse(text).map(drop),
         "tool-name" => tool_name(text),
         "pattern" if text.is_empty() => Err("is empty".to_owned()),
         "file" | "directory" if text.is_empty() => Err("is empty".to_owned()),
@@ -51,6 +54,8 @@ pub(super) fn is_public(format: &str) -> bool {
             | "host"
             | "origin"
             | "tool-name"
+            | "access-rule"
+            | "door"
             | "pattern"
     )
 }

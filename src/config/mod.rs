@@ -17,11 +17,13 @@ mod format;
 mod keyword;
 mod location;
 mod pattern;
+mod policy;
 mod quantity;
 mod quota;
 #[doc(hidden)]
 pub mod reference;
 mod resolve;
+mod rules;
 mod scalar;
 mod settings;
 mod tree;
@@ -35,11 +37,13 @@ pub use error::{ConfigError, Problem};
 pub use pattern::Pattern;
 pub use quantity::duration;
 pub use quota::Quota;
+pub use rules::{Rule, Rules, Thing};
 pub use settings::{
-    AccessSettings, AuditSettings, Auth, BackendName, BackendSettings, CommandSettings, Config,
-    ConnectRetry, Dpop, EraSetting, Given, Grant, Health, HttpSettings, IdentityPlace,
-    IdentityProvider, KeysSetting, Listen, ListenTransport, Namespace, OAuthSettings, Resource,
-    SessionSetting, Start, StoreKind, TokenStore, ToolSettings, Transport, Unresolved, VaultKey,
+    AccessSettings, Assignment, AuditSettings, Auth, BackendName, BackendSettings, CommandSettings,
+    Config, ConnectRetry, Door, Dpop, EraSetting, Given, Grant, Health, HttpSettings,
+    IdentityPlace, IdentityProvider, KeysSetting, Listen, ListenTransport, Namespace,
+    OAuthSettings, Pin, PolicySettings, Resource, SessionSetting, Start, StoreKind, TokenStore,
+    ToolSettings, Transport, Unresolved, VaultKey,
 };
 
 impl Config {

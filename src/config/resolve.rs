@@ -11,12 +11,12 @@ use super::{
     document::{self, BackendTransport, Document, DropIn, Era},
     environment::Environment,
     error::{ConfigError, Problem},
-    format,
+    format, policy,
     quota::Quota,
     settings::{
         AccessSettings, AuditSettings, BackendName, BackendSettings, CommandSettings, Config,
         ConnectRetry, EraSetting, Health, HttpSettings, KeysSetting, Listen, ListenTransport,
-        Namespace, SessionSetting, Start, StoreKind, TokenStore, ToolSettings, Transport,
+        Namespace, PolicySettings, SessionSetting, Start, StoreKind, TokenStore, Transport,
         Unresolved, VaultKey,
     },
     tree,
@@ -106,6 +106,11 @@ impl<'a> Resolver<'a> {
             self.problems
                 .push(Problem::of_file("listen.idle_exit", what));
         }
+        let policy = policy::of(std::mem::take(&mut self.document.access));
+        let policy = policy.unwrap_or_else(|mut problems| {
+            self.problems.append(&mut problems);
+            PolicySettings::default()
+        });
         let token_store = token_store(self.document.token_store);
         let audit = AuditSettings {
             journal: self.document.audit.journal,
@@ -161,6 +166,7 @@ impl<'a> Resolver<'a> {
             path,
             listen,
             access,
+            policy,
             connect_retry: ConnectRetry {
                 enabled: self.document.connect_retry.enabled,
                 max_delay: self.document.connect_retry.max_delay.0,
@@ -370,23 +376,13 @@ fn settings(
             patience: backend.health.timeout.0,
         }),
         concurrency: backend.limits.concurrency,
-        tools: tools(std::mem::take(&mut backend.tools), backend.read_only),
+        tools: policy::tools(std::mem::take(&mut backend.tools), backend.read_only),
+        pin: policy::pin(backend.pin),
         transport: match unresolved {
             Some(unresolved) => Err(unresolved),
             None => Ok(transport(backend)?),
         },
     })
-}
-
-fn tools(tools: document::Tools, read_only: bool) -> ToolSettings {
-    let patterns = |list: Vec<String>| list.iter().map(|text| Pattern::new(text)).collect();
-    ToolSettings {
-        allow: patterns(tools.allow),
-        deny: patterns(tools.deny),
-        read_only,
-        rename: tools.rename,
-        describe: tools.describe,
-    }
 }
 
 fn transport(backend: document::Backend) -> Result<Transport, String> {

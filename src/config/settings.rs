@@ -3,6 +3,7 @@
 
 mod access;
 mod oauth;
+mod policy;
 mod tools;
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
@@ -14,7 +15,8 @@ pub use self::access::{AccessSettings, KeysSetting};
 pub use self::oauth::{
     Dpop, Given, Grant, IdentityPlace, IdentityProvider, OAuthSettings, Resource,
 };
-pub use self::tools::ToolSettings;
+pub use self::policy::{Assignment, Door, PolicySettings};
+pub use self::tools::{Pin, ToolSettings};
 use super::{CommandLimits, Pattern, ProcessSetting, Quota, Sandbox};
 use crate::Secret;
 
@@ -27,6 +29,8 @@ pub struct Config {
     pub listen: Listen,
     /// Who may come in.
     pub access: AccessSettings,
+    /// Who has which role, and what a role may use.
+    pub policy: PolicySettings,
     /// How a backend that cannot be reached is tried again.
     pub connect_retry: ConnectRetry,
     /// Where `OAuth` tokens are kept.
@@ -239,6 +243,8 @@ pub struct BackendSettings {
     pub quota: Quota,
     /// Which of its tools are offered, and how.
     pub tools: ToolSettings,
+    /// What is done about a tool that is not as it was first seen.
+    pub pin: Pin,
     /// How it is reached, or why that cannot be known (an unset variable).
     pub transport: Result<Transport, Unresolved>,
 }

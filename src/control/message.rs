@@ -12,6 +12,7 @@ use super::{
 use crate::{
     Secret,
     credential::{Begun, LoggedOut, LoginStatus, Wish},
+    mux::BackendChanges,
 };
 
 /// The version of the protocol; another one is refused.
@@ -56,6 +57,21 @@ pub enum Request {
         most: usize,
         /// How many lines were seen.
         seen: u64,
+    },
+    /// The tools that are not as they were approved. Answered by
+    /// [`Answer::ToolChanges`].
+    #[serde(rename = "tools.diff")]
+    ToolsDiff {
+        /// Of this backend only.
+        backend: Option<String>,
+    },
+    /// Approve tools as they are now. Answered by [`Answer::Approved`].
+    #[serde(rename = "tools.approve")]
+    ToolsApprove {
+        /// The backend.
+        backend: String,
+        /// This tool only.
+        tool: Option<String>,
     },
     /// How every backend's login stands. Answered by [`Answer::Logins`].
     #[serde(rename = "auth.status")]
@@ -111,6 +127,16 @@ pub enum Answer {
     },
     /// Where a backend's log is.
     Log(Log),
+    /// The tools that are not as they were approved.
+    ToolChanges {
+        /// The backends that have such tools.
+        backends: Vec<BackendChanges>,
+    },
+    /// Tools were approved.
+    Approved {
+        /// Those that had not been.
+        tools: Vec<String>,
+    },
     /// How every backend's login stands.
     Logins {
         /// The backends, as in the configuration.

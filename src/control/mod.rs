@@ -18,6 +18,7 @@ mod message;
 mod reload;
 mod server;
 mod socket;
+mod tools;
 
 pub use backends::{Deed, Served, Status};
 pub use client::{Answers, ControlError, ask};

@@ -26,6 +26,7 @@ use super::{
     message::{Answer, Hello, MAX_REQUEST, PATIENCE, PROTOCOL, Request},
     reload,
     socket::{self, Bound, SocketError},
+    tools,
 };
 
 /// The most connections served at once; more wait in the kernel's queue.
@@ -178,6 +179,10 @@ async fn answer(request: Request, served: &Served, replies: &mut Replies) -> io:
             most,
             seen,
         } => logs::log(served, &backend, most, seen, replies).await,
+        Request::ToolsDiff { backend } => tools::diff(served, backend.as_deref(), replies).await,
+        Request::ToolsApprove { backend, tool } => {
+            tools::approve(served, &backend, tool.as_deref(), replies).await
+        }
         Request::AuthStatus => auth::status(logins, replies).await,
         Request::AuthLogin { backend, wish } => auth::login(logins, &backend, wish, replies).await,
         Request::AuthPaste { backend, url } => auth::paste(logins, &backend, &url, replies).await,

@@ -9,7 +9,7 @@ use std::{
 use arc_swap::ArcSwap;
 
 use crate::{
-    config::{Config, Environment, Quota},
+    config::{Config, Environment},
     store,
 };
 use callers::Callers;

@@ -205,7 +205,7 @@ impl Endpoint {
             Ok(Era::Modern) => match message.kind() {
                 // None is defined in this era over HTTP but those of extensions.
                 Kind::Notification { .. } => {
-                    self.mux.tell(None, &message);
+                    self.mux.tell(who.role(), None, &message);
                     empty(StatusCode::ACCEPTED)
                 }
                 Kind::Response { .. } => refuse((
@@ -249,7 +249,7 @@ impl Endpoint {
                 "Bad Request: Mcp-Session-Id is missing; begin with initialize",
             ));
         };
-        self.sessions.get(id, who.name()).ok_or_else(|| {
+        self.sessions.get(id, who.owner()).ok_or_else(|| {
             refusal(
                 StatusCode::NOT_FOUND,
                 "Session not found; begin anew with initialize",
@@ -308,7 +308,7 @@ impl Endpoint {
         else {
             return not_allowed(METHODS);
         };
-        if self.sessions.get(id, who.name()).is_some() && self.sessions.close(id) {
+        if self.sessions.get(id, who.owner()).is_some() && self.sessions.close(id) {
             self.mux.note_clients();
             debug!("a client has ended its session");
             empty(StatusCode::NO_CONTENT)

@@ -25,7 +25,7 @@ pub(super) const RETRY: u64 = 1000;
 /// `last` if the client names one.
 pub(super) fn open(mux: &Mux, session: &Arc<Session>, last: Option<u64>) -> Response<Reply> {
     let mut stream = session.take_stream(last);
-    let mut changes = mux.changes(Some(session.seen()));
+    let mut changes = mux.changes(session.role(), Some(session.seen()));
     // Older clients take an event without data for a broken message.
     let primes = session.revision >= Revision::V2025_11_25;
     events(async_stream::stream! {

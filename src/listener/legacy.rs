@@ -154,7 +154,7 @@ pub(super) fn notified(mux: &Mux, session: &Session, message: &Message) {
         }
         Some(method::INITIALIZED) | None => {}
         Some(method::PROGRESS) => session.voice.progress(message),
-        Some(_) => mux.tell(Some(&session.introduction), message),
+        Some(_) => mux.tell(session.role(), Some(&session.introduction), message),
     }
 }
 
@@ -179,14 +179,17 @@ pub(super) fn open(
         .ok_or_else(|| RpcError::new(INTERNAL_ERROR, "no id"))?;
     let abilities = Abilities::new(wanted.capabilities.as_deref().map(RawValue::get));
     let session = Session::new(
-        who.name().to_owned(),
+        who.owner().to_owned(),
         revision,
         wanted.client_info,
         abilities,
-        mux.versions(),
+        mux.versions(who.role()),
         mux.watcher(),
     );
-    Ok((session, Message::success(&id, &mux.initialize(revision))))
+    Ok((
+        session,
+        Message::success(&id, &mux.initialize(who.role(), revision)),
+    ))
 }
 
 fn initialize(endpoint: &Endpoint, who: &Principal, message: &Message) -> Response<Reply> {

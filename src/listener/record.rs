@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use super::{session::Session, sessions::Sessions};
 use crate::{
+    access::role_in,
     mux::{Changed, Held, Mux},
     protocol::{Abilities, Era, Level, Revision},
 };
@@ -45,7 +46,7 @@ struct Record {
 pub(super) fn write(sessions: &Sessions, mux: &Mux, limit: usize) -> Vec<u8> {
     let mut all = sessions.all();
     all.sort_unstable_by_key(|(.., unused)| *unused);
-    let (now, seconds) = (mux.versions(), seconds());
+    let seconds = seconds();
     let mut text = Vec::new();
     for (id, session, unused) in all {
         let Ok(abilities) =
@@ -60,7 +61,7 @@ pub(super) fn write(sessions: &Sessions, mux: &Mux, limit: usize) -> Vec<u8> {
             info: session.introduction.info.clone(),
             abilities,
             level: session.level().map(|level| level.as_str().to_owned()),
-            untold: now.since(session.seen()),
+            untold: mux.versions(session.role()).since(session.seen()),
             held: session.held(),
             used: seconds.saturating_sub(unused.as_secs()),
         };
@@ -96,19 +97,21 @@ pub(super) fn read(records: &[u8], sessions: &Sessions, mux: &Arc<Mux>) -> usize
         let Some(revision) = revision.filter(|revision| revision.era() == Era::Legacy) else {
             continue;
         };
+        let role = role_in(&record.owner).to_owned();
         let session = Session::begun_before(
             number,
             record.owner,
             revision,
             record.info,
             Abilities::new(Some(record.abilities.get())),
-            mux.versions().before(record.untold),
+            mux.versions(&role).before(record.untold),
             mux.watcher(),
         );
         if let Some(level) = record.level.as_deref().and_then(Level::parse) {
             session.set_level(level);
         }
-        session.hold_again(&record.held);
+        let held = record.held.iter();
+        session.hold_again(held.filter(|held| mux.may_hold(&role, held)));
         let unused = Duration::from_secs(seconds.saturating_sub(record.used));
         sessions.take_in(record.id, session, unused);
     }

@@ -18,7 +18,7 @@ use super::{
     regret::{Cancelled, Regret},
 };
 use crate::{
-    access::Principal,
+    access::{Principal, role_in},
     backend::Introduction,
     mux::{Caller, Held, Sink, Versions, Voice, Watcher},
     protocol::{Abilities, Id, Level, Message, Revision},
@@ -27,7 +27,7 @@ use crate::{
 /// One legacy client, from `initialize` to DELETE or oblivion.
 #[derive(Debug)]
 pub(super) struct Session {
-    /// The name of the principal that opened it.
+    /// The principal that opened it ([`Principal::owner`]).
     pub(super) owner: String,
     /// The revision agreed upon.
     pub(super) revision: Revision,
@@ -133,6 +133,11 @@ impl Session {
         *seen = now;
     }
 
+    /// The role of its owner.
+    pub(super) fn role(&self) -> &str {
+        role_in(&self.owner)
+    }
+
     /// What goes to the client outside of its calls.
     pub(super) fn outbox(&self) -> &Outbox {
         &self.outbox
@@ -167,7 +172,7 @@ impl Session {
     }
 
     /// Subscribes the client again to what it held in an earlier run.
-    pub(super) fn hold_again(self: &Arc<Self>, held: &[Held]) {
+    pub(super) fn hold_again<'h>(self: &Arc<Self>, held: impl Iterator<Item = &'h Held>) {
         let sink: Weak<Self> = Arc::downgrade(self);
         let subscriber = self.watcher.subscriber(sink);
         for held in held {

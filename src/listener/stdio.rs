@@ -21,7 +21,7 @@ use super::{
     session::Session,
 };
 use crate::{
-    access::{DEFAULT_ROLE, Identity, Principal},
+    access::Principal,
     mux::{Caller, Mux},
     protocol::{
         Era, Id, Kind, Message, Revision, RpcError,
@@ -49,11 +49,12 @@ struct Client {
     gone: CancellationToken,
 }
 
-/// Serves the client behind `input` and `output` until it closes `input`, or
+/// Serves `parent`, the client behind `input` and `output`, until it closes `input`, or
 /// until `stop`; calls in flight then have `drain` to finish. Messages longer
 /// than `max_message` bytes are refused.
 pub async fn serve(
     mux: Arc<Mux>,
+    parent: Principal,
     mut input: impl AsyncRead + Unpin,
     output: impl AsyncWrite + Unpin + Send + 'static,
     max_message: usize,
@@ -64,7 +65,7 @@ pub async fn serve(
     let gone = CancellationToken::new();
     let writer = tokio::spawn(write(output, inbox, gone.clone()));
     let client = Arc::new(Client {
-        parent: Principal::new(Identity::Parent, DEFAULT_ROLE),
+        parent,
         mux: Arc::clone(&mux),
         outbox,
         legacy: Mutex::default(),
@@ -145,7 +146,7 @@ impl Client {
                     if let Some(session) = self.session() {
                         legacy::notified(&self.mux, &session, &message);
                     } else {
-                        self.mux.tell(None, &message);
+                        self.mux.tell(self.parent.role(), None, &message);
                     }
                 }
             },
@@ -249,7 +250,7 @@ impl Client {
             return;
         };
         let client = Arc::clone(self);
-        let mut changes = self.mux.changes(Some(session.seen()));
+        let mut changes = self.mux.changes(session.role(), Some(session.seen()));
         let mut stream = session.take_stream(None);
         self.tasks.spawn(async move {
             loop {

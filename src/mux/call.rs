@@ -90,7 +90,7 @@ impl Mux {
         if caller.era() == Era::Modern
             && let Some(mut parked) =
                 self.parking
-                    .take(caller.principal.name(), &request, &params)?
+                    .take(caller.principal.owner(), &request, &params)?
         {
             parked
                 .go_on(caller, &request, &params, token)

@@ -60,7 +60,7 @@ pub(super) struct Lease {
 struct Nobody;
 
 impl Observer for Nobody {
-    fn offer_changed(&self, _told: Lists) {}
+    fn offer_changed(&self, _backend: &Backend, _told: Lists) {}
 
     fn state_changed(&self) {}
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use super::{Changed, Mux};
 use crate::{
+    access::Principal,
     backend::Exchange,
     mux::Catalog,
     protocol::{Era, Id, Message, RawObject, Revision, RpcError, error::INVALID_PARAMS, method},
@@ -24,12 +25,13 @@ pub(super) fn list(method: &str) -> Option<List> {
 }
 
 impl Mux {
-    /// Answers `message`, which asks for `list`.
+    /// Answers `message` of `asking`, which asks for `list`.
     pub(super) fn list(
         self: &Arc<Self>,
         list: List,
         era: Era,
         id: Id,
+        asking: &Principal,
         message: &Message,
     ) -> Exchange {
         let cursor = message
@@ -42,27 +44,32 @@ impl Mux {
             return Exchange::ready(Ok(Message::failure(Some(&id), &error)));
         }
         if self.settled.load(Ordering::Relaxed) {
-            return Exchange::ready(Ok(Message::success(&id, list(&self.catalog.load(), era))));
+            return Exchange::ready(Ok(Message::success(
+                &id,
+                list(&self.view(asking.role()).catalog(), era),
+            )));
         }
-        let mux = Arc::clone(self);
+        let (mux, asking) = (Arc::clone(self), asking.clone());
         Exchange::new(async_stream::stream! {
             mux.settled().await;
-            yield Ok(Message::success(&id, list(&mux.catalog(), era)));
+            yield Ok(Message::success(&id, list(&mux.view(asking.role()).catalog(), era)));
         })
     }
 
-    /// Answers `server/discover`.
-    pub(super) fn discover(&self, id: &Id) -> Exchange {
-        Exchange::ready(Ok(Message::success(id, self.catalog.load().discovered())))
+    /// Answers `server/discover` of a client in `role`.
+    pub(super) fn discover(&self, role: &str, id: &Id) -> Exchange {
+        let catalog = self.view(role).catalog();
+        Exchange::ready(Ok(Message::success(id, catalog.discovered())))
     }
 
-    /// The result of a legacy client's `initialize`, at `revision` (JSON text).
-    pub fn initialize(&self, revision: Revision) -> String {
-        self.catalog.load().initialized(revision)
+    /// The result of the `initialize` of a legacy client in `role`, at `revision`
+    /// (JSON text).
+    pub fn initialize(&self, role: &str, revision: Revision) -> String {
+        self.view(role).catalog().initialized(revision)
     }
 
-    /// The lists whose changes clients are told.
-    pub(super) fn announced(&self) -> Changed {
-        self.catalog.load().announced()
+    /// The lists whose changes clients in `role` are told.
+    pub(super) fn announced(&self, role: &str) -> Changed {
+        self.view(role).catalog().announced()
     }
 }

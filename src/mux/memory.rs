@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use tokio::{task::spawn_blocking, time::sleep};
 use tracing::{debug, info};
 
-use super::Mux;
+use super::{Mux, Pins};
 use crate::{
     backend::Inventory,
     config::{BackendSettings, Config, Environment, Transport},
@@ -44,6 +44,7 @@ pub struct Memory {
     directory: Option<PathBuf>,
     /// By the names of their files, which say how each is reached.
     backends: Mutex<HashMap<String, Arc<Remembered>>>,
+    pins: Arc<Pins>,
 }
 
 #[derive(Debug)]
@@ -58,6 +59,7 @@ impl Memory {
     pub fn load(config: &Config, environment: &Environment) -> Self {
         let memory = Self {
             directory: store::state(environment).map(|state| state.join(DIRECTORY)),
+            pins: Arc::new(Pins::in_state(environment)),
             ..Self::default()
         };
         if let Some(directory) = &memory.directory {
@@ -70,6 +72,7 @@ impl Memory {
     /// Reads what is known of the backends of `config`, and leaves out others.
     /// Blocks.
     pub fn turn_to(&self, config: &Config) {
+        self.pins.turn_to(config);
         let Some(directory) = &self.directory else {
             return;
         };
@@ -88,6 +91,11 @@ impl Memory {
             backends.insert(file, known);
         }
         *self.backends() = backends;
+    }
+
+    /// The tools of all backends as they were approved.
+    pub(super) fn pins(&self) -> Arc<Pins> {
+        Arc::clone(&self.pins)
     }
 
     /// What the backend that is reached as `settings` say offered last, and in
@@ -123,6 +131,7 @@ impl Memory {
 
     /// Keeps what the backends of `mux` that are up offer now.
     pub async fn save(&self, mux: &Mux) {
+        self.pins.save().await;
         for backend in mux.backends().iter() {
             let (Some(connection), Some(remembered)) =
                 (backend.connected(), self.remembered(&backend.settings()))
@@ -176,7 +185,7 @@ impl Remembered {
 
 /// The name of a backend's file, which says nothing of it; none where there is
 /// no way to it.
-fn file_name(settings: &BackendSettings) -> Option<String> {
+pub(super) fn file_name(settings: &BackendSettings) -> Option<String> {
     let mut hash = Sha256::new();
     let mut enter = |text: &[u8]| {
         hash.update(text);

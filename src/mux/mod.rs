@@ -9,14 +9,12 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use tokio::{
     sync::{Notify, Semaphore, watch},
     task::JoinSet,
     time::{Instant, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
 
 mod addressees;
 mod bridge;
@@ -33,6 +31,7 @@ mod lists;
 mod memory;
 mod params;
 mod parking;
+mod pins;
 mod questions;
 mod relay;
 mod reload;
@@ -44,6 +43,7 @@ mod subscription;
 mod target;
 mod tasks;
 mod version;
+mod views;
 mod visits;
 mod voice;
 mod watching;
@@ -52,6 +52,7 @@ pub use caller::Caller;
 pub(crate) use catalog::Catalog;
 pub use catalog::{Kind, Misfit, Shortened, Shown};
 pub use memory::Memory;
+pub use pins::{BackendChanges, Matter, MemberChange, Pins, ToolChange};
 pub use reload::Difference;
 pub(crate) use version::{Changed, Versions};
 pub use voice::Voice;
@@ -61,19 +62,21 @@ pub use watching::{Sink, Watcher};
 use crate::{
     audit::Audit,
     backend::{Backend, Exchange, Introduction, Lists, Observer, State},
-    config::{Config, ConnectRetry},
+    config::{Config, ConnectRetry, PolicySettings},
     credential::Logins,
     limits::Limits,
     protocol::{Era, Message, RpcError, method},
 };
 use addressees::Addressees;
-use catalog::{Share, Taken};
+use catalog::Share;
 use instances::Instances;
 use parking::Parking;
 use roster::Roster;
 pub use status::BackendStatus;
 pub(crate) use target::named_by;
 use tasks::Tasks;
+pub(crate) use views::View;
+use views::Views;
 use visits::Visits;
 use watching::Watching;
 
@@ -89,9 +92,9 @@ pub struct Mux {
     roster: Roster,
     retry: ConnectRetry,
     watching: Arc<Watching>,
-    catalog: ArcSwap<Catalog>,
-    building: Mutex<()>,
-    versions: watch::Sender<Versions>,
+    views: Views,
+    /// Tools as they were approved.
+    pins: Arc<Pins>,
     activity: watch::Sender<()>,
     started: Instant,
     settled: AtomicBool,
@@ -145,6 +148,8 @@ impl Mux {
             config.connect_retry,
             Audit::new(&config.audit),
             limits,
+            &config.policy,
+            memory.pins(),
         ));
         let mut supervisors = mux
             .supervisors
@@ -163,19 +168,21 @@ impl Mux {
         retry: ConnectRetry,
         audit: Arc<Audit>,
         limits: Arc<Limits>,
+        policy: &PolicySettings,
+        pins: Arc<Pins>,
     ) -> Self {
         let stopping = CancellationToken::new();
-        let shares: Vec<_> = backends.iter().map(Share::of).collect();
+        let shares = backends.iter().map(|backend| Share::of(backend, &pins));
+        let shares: Vec<_> = shares.collect();
         let addressees = Arc::<Addressees>::default();
         let roster = Roster::of(backends);
         Self {
-            catalog: ArcSwap::from_pointee(Catalog::build(&shares)),
+            views: Views::new(policy, &shares),
+            pins,
             watching: Watching::new(&roster, &addressees),
             addressees,
             roster,
             retry,
-            building: Mutex::default(),
-            versions: watch::Sender::default(),
             activity: watch::Sender::new(()),
             started: Instant::now(),
             settled: AtomicBool::new(false),
@@ -208,14 +215,21 @@ impl Mux {
         &self.limits
     }
 
-    pub(crate) fn catalog(&self) -> Arc<Catalog> {
-        self.catalog.load_full()
+    /// What is there for `role`.
+    pub(crate) fn view(&self, role: &str) -> &View {
+        self.views.of(role)
     }
 
-    /// Everything of this kind that clients are shown now, in the order of the
-    /// list.
-    pub fn shown(&self, kind: Kind) -> Vec<Shown> {
-        self.catalog().shown(kind)
+    /// Everything that is there for anybody.
+    fn catalog(&self) -> Arc<Catalog> {
+        self.views.whole().catalog()
+    }
+
+    /// Everything of this kind that clients of `role` are shown now, or clients who
+    /// may use everything, in the order of the list.
+    pub fn shown(&self, role: Option<&str>, kind: Kind) -> Vec<Shown> {
+        let view = role.map_or(self.views.whole(), |role| self.view(role));
+        view.catalog().shown(kind)
     }
 
     /// Names that were too long for clients, and what they became.
@@ -255,42 +269,10 @@ impl Mux {
             || self.backends().iter().any(runs_a_task)
     }
 
-    /// Builds the catalog anew and, if clients see another one now or a backend
-    /// has `told` of changes, tells them.
-    fn rebuild(&self, told: Lists) {
-        let _one_at_a_time = self.building.lock().unwrap_or_else(PoisonError::into_inner);
-        let shares: Vec<_> = self.backends().iter().map(Share::of).collect();
-        let old = self.catalog.load();
-        let new = Catalog::build(&shares);
-        for Shortened { kind, full, short } in new
-            .shortened()
-            .filter(|name| old.shortened().all(|known| known != *name))
-        {
-            warn!("the {kind} name {full:?} is too long for clients and is shown as {short:?}");
-        }
-        for Taken { kind, name, loser } in new
-            .taken()
-            .iter()
-            .filter(|taken| !old.taken().contains(taken))
-        {
-            warn!(
-                backend = loser,
-                "{name:?} is taken by a backend named before, the {kind} is left out"
-            );
-        }
-        for Misfit { backend, what } in new
-            .misfits()
-            .iter()
-            .filter(|misfit| !old.misfits().contains(misfit))
-        {
-            warn!(backend, "{what}");
-        }
-        let changed = new.since(&old).or(told);
-        self.catalog.store(Arc::new(new));
-        if changed.any() {
-            self.versions
-                .send_modify(|versions| versions.count(changed));
-        }
+    /// Builds the catalogs anew and, if clients see another one now or a backend, the
+    /// `teller`, has `told` of changes, tells them.
+    fn rebuild(&self, teller: Option<&Backend>, told: Lists) {
+        self.views.rebuild(&self.roster, &self.pins, teller, told);
     }
 
     /// Says whenever a backend's state or inventory may be another one.
@@ -318,10 +300,10 @@ impl Mux {
         self.settled.store(true, Ordering::Relaxed);
     }
 
-    /// Passes on a notification of a client: to the backends that are its own, if
+    /// Passes on a notification of a client in `role`: to the backends that are its own, if
     /// it is a legacy one; one of an extension to the one backend that it can
     /// belong to as well. Others could not tell whose it is.
-    pub(crate) fn tell(&self, client: Option<&Introduction>, notification: &Message) {
+    pub(crate) fn tell(&self, role: &str, client: Option<&Introduction>, notification: &Message) {
         if let Some(client) = client {
             self.instances.tell(client, notification);
         }
@@ -330,7 +312,7 @@ impl Mux {
             return;
         }
         let subject = method.strip_prefix("notifications/").unwrap_or(method);
-        let owner = self.sole_backend(subject);
+        let owner = self.sole_backend(self.view(role), subject);
         if let Some(connection) = owner.and_then(|owner| owner.connected()) {
             connection.tell(bridge::notification(connection.era(), notification));
         }
@@ -341,16 +323,19 @@ impl Mux {
         let Some(id) = message.id().cloned() else {
             return Exchange::ready(Err(crate::backend::BackendError::NoResponse));
         };
+        let role = caller.principal.role();
         match (message.method().unwrap_or_default(), caller.era()) {
-            (method::DISCOVER, Era::Modern) => self.discover(&id),
-            (method::LISTEN, Era::Modern) => self.listen(&message),
+            (method::DISCOVER, Era::Modern) => self.discover(role, &id),
+            (method::LISTEN, Era::Modern) => self.listen(&caller.principal, &message),
             (method::SUBSCRIBE, Era::Legacy) => self.subscribe(caller, message),
             (method::UNSUBSCRIBE, Era::Legacy) => self.unsubscribe(&caller, &message),
             (method::PING, Era::Legacy) => Exchange::ready(Ok(Message::success(&id, "{}"))),
-            (method::TASKS_LIST, Era::Legacy) if self.has_tasks() => self.list_tasks(&caller, id),
+            (method::TASKS_LIST, Era::Legacy) if self.has_tasks(self.view(role)) => {
+                self.list_tasks(&caller, id)
+            }
             (relayed, _) if !method::is_own(relayed) => self.relay(caller, message),
             (own, era) => match lists::list(own) {
-                Some(list) => self.list(list, era, id, &message),
+                Some(list) => self.list(list, era, id, &caller.principal, &message),
                 None => Exchange::ready(Ok(Message::failure(
                     Some(&id),
                     &RpcError::method_not_found(own),
@@ -361,9 +346,9 @@ impl Mux {
 }
 
 impl Observer for Weak<Mux> {
-    fn offer_changed(&self, told: Lists) {
+    fn offer_changed(&self, backend: &Backend, told: Lists) {
         if let Some(mux) = self.upgrade() {
-            mux.rebuild(told);
+            mux.rebuild(Some(backend), told);
         }
     }
 

@@ -86,7 +86,7 @@ impl Parking {
             self.next.fetch_add(1, Ordering::Relaxed)
         };
         relay.rounds += 1;
-        let handle = sealer.seal(number, relay.caller.principal.name(), &relay.request, life);
+        let handle = sealer.seal(number, relay.caller.principal.owner(), &relay.request, life);
         let answer = Message::success(&relay.id, &input_required(&relay.unasked, &handle));
         if relay.again {
             // The backend has asked nothing itself.

@@ -191,7 +191,7 @@ impl Relay {
         }
         if let Some(target) = self.targets.front() {
             let client = self.caller.introduction.as_ref();
-            if let Some(id) = self.tasks.note(&response, &target.backend, client) {
+            if let Some(id) = self.tasks.note(&response, &target.backend, &self.caller) {
                 self.leg.connection.keep();
                 if let Some(client) = client {
                     self.addressees.note(&id, client);

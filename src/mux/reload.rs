@@ -102,7 +102,7 @@ impl Mux {
             self.serve(&mut supervisors, backend, before);
         }
         // Who is turned away by one that is gone finds the catalog without it.
-        self.rebuild(Lists::default());
+        self.rebuild(None, Lists::default());
         for backend in &gone {
             backend.retire(drain);
             self.instances.retire(backend.name(), drain);

@@ -1,9 +1,6 @@
 //! How every backend is, for people and scripts.
 
-use std::{
-    fmt::Write,
-    sync::{Arc, PoisonError},
-};
+use std::{fmt::Write, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -119,7 +116,7 @@ impl Mux {
     /// Takes every lock that a request may need, one after the other; does not come
     /// back where one of them is held for ever.
     pub(crate) fn pulse(&self) {
-        drop(self.building.lock().unwrap_or_else(PoisonError::into_inner));
+        self.views.pulse();
         self.instances.pulse();
         let _ = self.parking.is_empty();
         let _ = self.summary();

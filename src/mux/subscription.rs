@@ -16,6 +16,7 @@ use super::{
     watching,
 };
 use crate::{
+    access::Principal,
     backend::Exchange,
     protocol::{Message, RawObject, RpcError, error::INVALID_PARAMS, meta, method},
 };
@@ -60,9 +61,10 @@ impl Changes {
 }
 
 impl Mux {
-    /// The changes from now on; those since `seen` as well, if given.
-    pub(crate) fn changes(&self, seen: Option<Versions>) -> Changes {
-        let versions = self.versions.subscribe();
+    /// The changes from now on of what is there for `role`; those since `seen` as
+    /// well, if given.
+    pub(crate) fn changes(&self, role: &str, seen: Option<Versions>) -> Changes {
+        let versions = self.view(role).versions().subscribe();
         let now = *versions.borrow();
         Changes {
             seen: seen.unwrap_or(now),
@@ -72,13 +74,14 @@ impl Mux {
         }
     }
 
-    /// The numbers of the lists that clients are shown now.
-    pub(crate) fn versions(&self) -> Versions {
-        *self.versions.borrow()
+    /// The numbers of the lists that clients in `role` are shown now.
+    pub(crate) fn versions(&self, role: &str) -> Versions {
+        *self.view(role).versions().borrow()
     }
 
-    /// Serves `subscriptions/listen` (2026-07-28, `basic/patterns/subscriptions`).
-    pub(super) fn listen(self: &Arc<Self>, message: &Message) -> Exchange {
+    /// Serves `subscriptions/listen` (2026-07-28, `basic/patterns/subscriptions`) of
+    /// `listener`.
+    pub(super) fn listen(self: &Arc<Self>, listener: &Principal, message: &Message) -> Exchange {
         let Some(id) = message.id().cloned() else {
             return Exchange::ready(Err(crate::backend::BackendError::NoResponse));
         };
@@ -100,12 +103,12 @@ impl Mux {
             );
             return Exchange::ready(Ok(Message::failure(Some(&id), &error)));
         };
-        let honoured = wishes(&wanted).and(self.announced());
+        let honoured = wishes(&wanted).and(self.announced(listener.role()));
         let tag = format!("{{\"{}\":{}}}", meta::SUBSCRIPTION_ID, id.as_str());
-        let mut changes = self.changes(None);
-        let mux = Arc::clone(self);
+        let mut changes = self.changes(listener.role(), None);
+        let (mux, listener) = (Arc::clone(self), listener.clone());
         Exchange::new(async_stream::stream! {
-            let resources = mux.grant(uris).await;
+            let resources = mux.grant(&listener, uris).await;
             let filter = filter(honoured, &resources.uris);
             let params = format!("{{\"_meta\":{tag},\"notifications\":{filter}}}");
             yield Ok(Message::notification(method::ACKNOWLEDGED, &params));

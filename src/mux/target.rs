@@ -4,10 +4,10 @@ use std::{collections::VecDeque, sync::Arc};
 
 use serde_json::json;
 
-use super::{Caller, Catalog, Mux, params, tasks::EXTENSION};
+use super::{Caller, Mux, View, params, tasks::EXTENSION};
 use crate::{
     backend::{Backend, Tool},
-    config::Namespace,
+    config::{Namespace, Thing},
     protocol::{
         Era, Message, RawObject, RpcError,
         error::{INVALID_PARAMS, RESOURCE_NOT_FOUND},
@@ -77,7 +77,7 @@ impl Mux {
             if !found.is_empty() {
                 return Ok(found);
             }
-            if self.awaited(params).await? {
+            if self.awaited(caller, params).await? {
                 break;
             }
         }
@@ -94,7 +94,8 @@ impl Mux {
         request: &Message,
         params: &RawObject<'_>,
     ) -> Result<VecDeque<Target>, RpcError> {
-        let catalog = self.catalog();
+        let view = self.view(caller.principal.role());
+        let catalog = view.catalog();
         let method = request.method().unwrap_or_default();
         Ok(match method {
             method::TOOLS_CALL => {
@@ -117,7 +118,7 @@ impl Mux {
             }
             method::RESOURCES_READ => {
                 let uri = params::text(params, "uri")?;
-                let located = catalog.resource(&uri).into_iter();
+                let located = view.resource(&uri).into_iter();
                 located
                     .map(|resource| Target {
                         backend: resource.backend,
@@ -126,12 +127,12 @@ impl Mux {
                     })
                     .collect()
             }
-            method::COMPLETE => completed(&catalog, params)?.into_iter().collect(),
+            method::COMPLETE => completed(view, params)?.into_iter().collect(),
             method::TASKS_GET
             | method::TASKS_RESULT
             | method::TASKS_UPDATE
             | method::TASKS_CANCEL => self.runs(caller, params)?.into_iter().collect(),
-            _ => self.sole_target(method, params).into_iter().collect(),
+            _ => self.sole_target(view, method, params).into_iter().collect(),
         })
     }
 
@@ -139,9 +140,10 @@ impl Mux {
     /// whose that is the only one with tasks; one of another client is unknown.
     fn runs(&self, caller: &Caller, params: &RawObject<'_>) -> Result<Option<Target>, RpcError> {
         let id = params::text(params, "taskId")?;
-        let client = caller.introduction.as_ref().map(|client| client.number);
+        let view = self.view(caller.principal.role());
+        let runs = |backend: &Arc<Backend>| view.touches(Thing::Tool, backend.name());
         let backend = match self.tasks.owner(&id) {
-            Some(owner) if owner.client == client => {
+            Some(owner) if owner.is(caller) && runs(&owner.backend) => {
                 let gone = owner.backend.is_retired() && owner.backend.connected().is_none();
                 // The one that has taken its place may know of the task.
                 let successor = self.roster.named(owner.backend.name()).filter(|_| gone);
@@ -150,8 +152,9 @@ impl Mux {
             Some(_) => return Ok(None),
             None => {
                 let backends = self.backends();
-                let mut with_tasks = backends.iter().filter(|backend| has_tasks(backend));
-                match (with_tasks.next(), with_tasks.next(), backends.as_slice()) {
+                let there: Vec<_> = backends.iter().filter(|backend| runs(backend)).collect();
+                let mut with_tasks = there.iter().filter(|backend| has_tasks(backend));
+                match (with_tasks.next(), with_tasks.next(), there.as_slice()) {
                     (Some(only), None, _) | (None, _, [only]) => Arc::clone(only),
                     _ => return Ok(None),
                 }
@@ -164,14 +167,15 @@ impl Mux {
         }))
     }
 
-    /// Whether any backend has tasks as 2025-11-25 knows them.
-    pub(super) fn has_tasks(&self) -> bool {
-        self.backends().iter().any(has_tasks)
+    /// Whether any backend of `view` has tasks as 2025-11-25 knows them.
+    pub(super) fn has_tasks(&self, view: &View) -> bool {
+        let there = |backend: &&Arc<Backend>| view.touches(Thing::Tool, backend.name());
+        self.backends().iter().filter(there).any(has_tasks)
     }
 
     /// Whom a request is for that names nothing of the catalog.
-    fn sole_target(&self, method: &str, params: &RawObject<'_>) -> Option<Target> {
-        let backend = self.sole_backend(method)?;
+    fn sole_target(&self, view: &View, method: &str, params: &RawObject<'_>) -> Option<Target> {
+        let backend = self.sole_backend(view, method)?;
         let named = named_by(method).and_then(|key| {
             let name = params.get_str(key).ok().flatten()?;
             Some(Subject::Named(key, name.into_owned()))
@@ -184,10 +188,12 @@ impl Mux {
     }
 
     /// The one backend that a method of an extension can belong to: the only one
-    /// there is, or the only one that has such an extension.
-    pub(super) fn sole_backend(&self, method: &str) -> Option<Arc<Backend>> {
+    /// there is in `view`, or the only one that has such an extension.
+    pub(super) fn sole_backend(&self, view: &View, method: &str) -> Option<Arc<Backend>> {
         let backends = self.backends();
-        if let [only] = backends.as_slice() {
+        let there = |backend: &&Arc<Backend>| view.may(Thing::Extension, backend.name(), method);
+        let mut there = backends.iter().filter(there);
+        if let (Some(only), None) = (there.clone().next(), there.clone().nth(1)) {
             return Some(Arc::clone(only));
         }
         let extends = |backend: &&Arc<Backend>| {
@@ -195,21 +201,22 @@ impl Mux {
             let offers = inventory.offers.as_deref();
             offers.is_some_and(|offers| offers.may_extend(method))
         };
-        let mut extending = backends.iter().filter(extends);
-        let first = extending.next().filter(|_| extending.next().is_none());
-        first.cloned()
+        let only = there.by_ref().find(extends);
+        let only = only.filter(|_| !there.any(|backend| extends(&backend)));
+        only.cloned()
     }
 
     /// Waits for the backends that could still make a name known. `false` if the
     /// one that was waited for is another one now, or gone.
-    async fn awaited(&self, params: &RawObject<'_>) -> Result<bool, RpcError> {
+    async fn awaited(&self, caller: &Caller, params: &RawObject<'_>) -> Result<bool, RpcError> {
+        let view = self.view(caller.principal.role());
         let name = params.get_str("name").ok().flatten();
         // Of a server that has never been up the tools are unknown, its name is not.
         let owner = name
             .as_deref()
             .and_then(name::split)
             .and_then(|(server, _)| {
-                let owner = self.roster.named(server)?;
+                let owner = self.roster.named(server).filter(|_| view.has(server))?;
                 (owner.settings().namespace == Namespace::Prefix).then_some(owner)
             });
         match owner {
@@ -224,20 +231,21 @@ impl Mux {
 }
 
 /// Whose prompt or template the argument is that is to be completed.
-fn completed(catalog: &Catalog, params: &RawObject<'_>) -> Result<Option<Target>, RpcError> {
+fn completed(view: &View, params: &RawObject<'_>) -> Result<Option<Target>, RpcError> {
     let bad = || params::invalid("\"ref\" must be a ref/prompt or a ref/resource");
     let reference = params.get("ref").ok().flatten().ok_or_else(bad)?;
     let reference = RawObject::parse(reference).map_err(|_| bad())?;
     let (key, found) = match reference.get_str("type").ok().flatten().as_deref() {
         Some("ref/prompt") => {
             let name = params::text(&reference, "name")?;
+            let catalog = view.catalog();
             let prompt = catalog.prompt(&name);
             let found = prompt.map(|prompt| (Arc::clone(&prompt.backend), prompt.name.clone()));
             ("name", found)
         }
         Some("ref/resource") => {
             let uri = params::text(&reference, "uri")?;
-            let template = catalog.template(&uri);
+            let template = view.template(&uri);
             (
                 "uri",
                 template.map(|template| (template.backend, template.uri)),

@@ -75,7 +75,7 @@ impl Mux {
             Era::Modern if able && !came_back(&visitor.request) => {
                 let name = backend.as_ref().map_or("", |backend| backend.name());
                 let key = format!("{KEY}{name}");
-                let owner = visitor.principal.name();
+                let owner = visitor.principal.owner();
                 self.parking
                     .ask_again(owner, &visitor.request, &id, &key, &question, LIFE)
             }

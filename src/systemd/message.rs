@@ -6,13 +6,17 @@ use tracing::{info, warn};
 
 /// The ids of all such messages, each by the name of its event. An id is made
 /// once (`journalctl --new-id128`) and never changed.
-pub(super) const IDS: [(&str, &str); 2] = [
+pub(super) const IDS: [(&str, &str); 3] = [
     (LOGIN_NEEDED, "a90c68c5c04a050dc1b67798d55d5c4a"),
     (AUDITED, "4b758171d4534021b4cb21188d77d516"),
+    (TOOL_CHANGED, "f84c5cb3de9740c4aeebd7353bb66cfa"),
 ];
 
 /// A person has to consent before a backend can be used.
 const LOGIN_NEEDED: &str = "mcpmux login needed";
+
+/// A tool is not as it was approved.
+const TOOL_CHANGED: &str = "mcpmux tool changed";
 
 /// Logs that `backend` needs a person to consent at `url`, on one line.
 ///
@@ -81,6 +85,23 @@ pub fn audited(record: &Audited<'_>) {
         record.backend.map_or("", |_| "/"),
         subject.unwrap_or_default(),
         record.outcome,
+    );
+}
+
+/// Logs that `tool` of `backend` is not as it was approved: `what`, on one line. It
+/// is `hidden` from clients, or not.
+///
+/// The journal has it with the id `f84c5cb3de9740c4aeebd7353bb66cfa`, `MCPMUX_BACKEND=`
+/// and `MCPMUX_TOOL=`.
+pub fn tool_changed(backend: &str, tool: &str, what: &str, hidden: bool) {
+    let hidden = if hidden {
+        format!(", it is hidden until it is approved (mcpmux tools approve {backend})")
+    } else {
+        String::new()
+    };
+    warn!(
+        name: TOOL_CHANGED,
+        backend, tool, "the tool {tool:?} of {backend} {what}{hidden}"
     );
 }
 

@@ -14,7 +14,7 @@ mod units;
 
 pub use fd_store::Left;
 pub use log::{LogError, LogFormat, LogGuard, LogOptions, init as init_log, on_journal};
-pub use message::{Audited, audited, login_needed};
+pub use message::{Audited, audited, login_needed, tool_changed};
 pub use notify::{Notifier, watchdog_interval};
 pub use own::{OwnService, own_service};
 pub use refusal::refuse;

@@ -4,11 +4,16 @@
 // A test that cannot go on ends with what it expected.
 #![allow(clippy::expect_used)]
 
+mod door;
+mod roles;
+mod settings;
 #[path = "../support/mod.rs"]
 mod support;
 mod tools;
 
 use support::{Answer, Client};
+
+const DONE: &str = r#"{"content":[{"type":"text","text":"done"}]}"#;
 
 /// What a call of `tool` is answered, without its name.
 #[track_caller]

@@ -111,6 +111,7 @@ fn speed(findings: &Findings) -> Vec<Aim> {
     let many = find("small", 32, Target::Mcpmux);
     let p50 = |target| find("list", 1, target).map(|summary| summary.p50_us);
     let rate = |target| find("small", 32, target).map(|summary| summary.calls_per_second);
+    let cost = |target| find("access", 32, target).and_then(|summary| summary.cpu_us);
     let activation = findings.activation;
     vec![
         Aim::number(
@@ -141,6 +142,15 @@ fn speed(findings: &Findings) -> Vec<Aim> {
             rate(Target::Stdio)
                 .zip(rate(Target::Mcpmux))
                 .map(|(stdio, http)| stdio / http),
+            "",
+        ),
+        Aim::number(
+            "small call, 32 clients: CPU per call in one of 20 roles, without roles = 1",
+            &Side::Under,
+            Some(NOISE),
+            cost(Target::Roles)
+                .zip(cost(Target::Mcpmux))
+                .map(|(roles, none)| roles / none),
             "",
         ),
         Aim::number(

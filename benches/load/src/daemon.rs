@@ -18,7 +18,7 @@ use crate::{
     load::Client,
     process::Process,
     request::{Call, Endpoint},
-    scenario::TOOLS,
+    scenario::{LEGACY, TOOLS},
     target::Upstream,
 };
 
@@ -43,6 +43,8 @@ pub enum Backends {
         /// Whether the broken ones are there.
         broken: bool,
     },
+    /// One, over HTTP, with [`Self::ROLES`] roles of which each sees other tools.
+    Roles,
 }
 
 impl Backends {
@@ -57,6 +59,9 @@ impl Backends {
 
     /// The tool of that one of them which is a process.
     pub const PIPE: &str = "pipe__echo";
+
+    /// How many roles [`Backends::Roles`] have.
+    pub const ROLES: usize = 20;
 
     /// The configuration of mcpmux, in the JSON that is YAML too.
     fn configuration(self, launcher: &Launcher) -> Value {
@@ -82,6 +87,11 @@ impl Backends {
                 upstream.path.to_owned(),
                 upstream.era,
             )],
+            Self::Roles => vec![over_http(
+                "bench".to_owned(),
+                LEGACY.path.to_owned(),
+                LEGACY.era,
+            )],
             Self::Stdio => vec![over_pipe("bench", TOOLS)],
             Self::Many => few(Self::MANY).collect(),
             Self::Company { broken } => {
@@ -90,13 +100,24 @@ impl Backends {
                 few(Self::GOOD - 1).chain([pipe]).chain(broken).collect()
             }
         };
-        json!({ "listen": { "transport": "http" }, "backends": backends })
+        let mut configuration = json!({ "listen": { "transport": "http" }, "backends": backends });
+        if self == Self::Roles {
+            let role = |n: usize| {
+                let allow = json!(["other/*", format!("bench/none_{n}_*"), "bench/*"]);
+                let deny = json!(["bench/secret_*", format!("prompt:bench/{n}_*")]);
+                (format!("role-{n}"), json!({ "allow": allow, "deny": deny }))
+            };
+            let roles: serde_json::Map<_, _> = (0..Self::ROLES).map(role).collect();
+            let last = format!("role-{}", Self::ROLES - 1);
+            configuration["access"] = json!({ "roles": roles, "default_role": last });
+        }
+        configuration
     }
 
     fn tool(self) -> &'static str {
         match self {
             Self::Many | Self::Company { .. } => "bench00__echo",
-            Self::Http(_) | Self::Stdio => "bench__echo",
+            Self::Http(_) | Self::Stdio | Self::Roles => "bench__echo",
         }
     }
 }

@@ -123,6 +123,14 @@ pub const ALL: &[Scenario] = &[
         ],
     },
     Scenario {
+        name: "access",
+        title: "small call, in one of 20 roles",
+        call: SMALL,
+        era: Era::Legacy,
+        upstream: LEGACY,
+        targets: &[Target::Mcpmux, Target::Roles],
+    },
+    Scenario {
         name: "list",
         title: "tools/list (200 tools)",
         call: Call::List(TOOLS),

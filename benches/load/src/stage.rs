@@ -136,6 +136,7 @@ impl Stage {
             Target::Good | Target::GoodStdio | Target::Half | Target::HalfStdio => {
                 self.company(target).await?
             }
+            Target::Roles => self.daemon(Backends::Roles).await?,
         })
     }
 
@@ -157,6 +158,7 @@ impl Stage {
                 Backends::Many => Target::Fifty,
                 Backends::Company { broken: false } => Target::Good,
                 Backends::Company { broken: true } => Target::Half,
+                Backends::Roles => Target::Roles,
             };
             all.push(Resident {
                 target,

@@ -31,6 +31,8 @@ pub enum Target {
     GoodStdio,
     /// As [`Half`](Self::Half); what is called is a stdio backend.
     HalfStdio,
+    /// mcpmux, with one HTTP backend and 20 roles.
+    Roles,
 }
 
 impl Target {
@@ -48,6 +50,7 @@ impl Target {
             Self::Half => "25 good, 25 broken",
             Self::GoodStdio => "25 good, stdio",
             Self::HalfStdio => "25 and 25, stdio",
+            Self::Roles => "mcpmux, 20 roles",
         }
     }
 

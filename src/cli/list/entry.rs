@@ -41,9 +41,12 @@ pub(super) enum Found {
 }
 
 impl Entry {
-    /// Every backend of `mux`, with what it offers of these kinds.
-    pub(super) fn of(mux: &Mux, kinds: &[Kind]) -> Vec<Self> {
-        let mut shown: Vec<Shown> = kinds.iter().flat_map(|kind| mux.shown(*kind)).collect();
+    /// Every backend of `mux`, with what it offers of these kinds to clients of `role`, or in all.
+    pub(super) fn of(mux: &Mux, role: Option<&str>, kinds: &[Kind]) -> Vec<Self> {
+        let mut shown: Vec<Shown> = kinds
+            .iter()
+            .flat_map(|kind| mux.shown(role, *kind))
+            .collect();
         let mut entry = |backend: &Arc<Backend>| {
             let own = |item: &mut Shown| item.backend == backend.name();
             Self {

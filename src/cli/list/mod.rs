@@ -2,6 +2,7 @@
 
 use std::{io, path::Path, process::ExitCode, time::Duration};
 
+use rustix::process::geteuid;
 use url::Url;
 
 mod entry;
@@ -13,7 +14,8 @@ use super::{
     terminal::{Style, print},
 };
 use crate::{
-    config::Config,
+    access::{Identity, Known, Policy},
+    config::{Config, Door},
     credential::Logins,
     mux::{Kind, Mux},
     systemd::LogOptions,
@@ -50,6 +52,9 @@ pub(super) struct Args {
     /// Ask the MCP endpoint at this URL
     #[arg(long, value_name = "URL")]
     endpoint: Option<Url>,
+    /// Show what this role sees [default: what you see]
+    #[arg(long, conflicts_with = "endpoint")]
+    role: Option<String>,
 }
 
 /// What is shown.
@@ -84,14 +89,46 @@ pub(super) fn run(args: &Args, config: Option<&Path>, log: LogOptions) -> ExitCo
             }
         },
     };
-    survey::run(list(args, &config))
+    let role = match role(args, &config) {
+        Ok(role) => role,
+        Err(unknown) => {
+            eprintln!("mcpmux: there is no role {unknown:?} in access.roles");
+            return exit::USAGE.into();
+        }
+    };
+    survey::run(list(args, role.as_deref(), &config))
 }
 
-async fn list(args: &Args, config: &Config) -> ExitCode {
+/// The role whose view is shown; none if there are no roles. Error: there is none of
+/// that name.
+fn role(args: &Args, config: &Config) -> Result<Option<String>, String> {
+    let roles = &config.policy.roles;
+    if let Some(role) = &args.role {
+        return match roles.contains_key(role) {
+            true => Ok(Some(role.clone())),
+            false => Err(role.clone()),
+        };
+    }
+    let door = match &config.listen.socket {
+        Some(path) => Door::Unix(path.clone()),
+        None => Door::Tcp(config.listen.address),
+    };
+    let policy = Policy::new(&config.policy);
+    let identity = Identity::User(geteuid().as_raw());
+    let role = policy.role_of(&Known {
+        identity: &identity,
+        carried: None,
+        claims: None,
+        door: &door,
+    });
+    Ok((!roles.is_empty()).then(|| role.to_owned()))
+}
+
+async fn list(args: &Args, role: Option<&str>, config: &Config) -> ExitCode {
     let mux = Mux::start(config, &Logins::unattended(config));
     let waited = survey::wait(&mux).await;
     let kinds = args.kinds.wanted();
-    let entries: Vec<Entry> = Entry::of(&mux, &kinds);
+    let entries: Vec<Entry> = Entry::of(&mux, role, &kinds);
     let failed = survey::report_failures(&mux, args.endpoint.as_ref().map(Url::as_str));
     let printed = print(&if args.json {
         json::document(&entries, &kinds)

@@ -1,11 +1,16 @@
-//! `access`: who may come in.
+//! `access`: who may come in, and who has which role.
+
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::in_order;
+use super::{
+    in_order,
+    policy::{Assignment, Role},
+};
 
-/// Who may come in.
+/// Who may come in, and who may do what.
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(transform = in_order::<Self>)]
@@ -23,6 +28,14 @@ pub(in crate::config) struct Access {
     /// Lets in everybody from other machines, without any credential, where
     /// mcpmux listens on an address that they reach.
     pub(in crate::config) insecure: bool,
+    /// What each role may use, by its name. What it may not use it does not see.
+    /// Without any role everybody may use everything.
+    pub(in crate::config) roles: BTreeMap<String, Role>,
+    /// The role of who is given no other; if not set and there are roles, who is
+    /// given none may use nothing.
+    pub(in crate::config) default_role: Option<String>,
+    /// Who has which role: the first that fits counts.
+    pub(in crate::config) assign: Vec<Assignment>,
 }
 
 /// Whether API keys let in whoever shows one.

@@ -84,6 +84,9 @@ pub(in crate::config) struct Backend {
     /// Whether only those of its tools are offered that say of themselves that
     /// they change nothing (`annotations.readOnlyHint`).
     pub(in crate::config) read_only: bool,
+    /// What is done about a tool whose name, title, description, schemas or
+    /// annotations are not as they were first seen, or approved.
+    pub(in crate::config) pin: Pin,
     /// What it may use at most. `memory`, `tasks` and `cpu` are systemd's to
     /// hold a command to, and need controllers that it has been given.
     pub(in crate::config) limits: Limits,
@@ -157,6 +160,18 @@ pub(in crate::config) enum Start {
     Eager,
     /// At the first call.
     Lazy,
+}
+
+/// What is done about a tool that is not as it was approved.
+#[derive(Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum Pin {
+    /// It is logged, and shown by `mcpmux tools diff`.
+    Warn,
+    /// And it is hidden until `mcpmux tools approve`, as are new tools.
+    Block,
+    /// Nothing, and nothing is remembered.
+    Off,
 }
 
 /// Which of a backend's tools are offered, and how.
@@ -244,6 +259,7 @@ impl Default for Backend {
             max_message: Size::mebibytes(16),
             tools: Tools::default(),
             read_only: false,
+            pin: Pin::Warn,
             limits: Limits::default(),
             sandbox: None,
         }

@@ -13,6 +13,7 @@ mod auth;
 mod backend;
 mod limits;
 mod order;
+mod policy;
 mod sandbox;
 mod token_store;
 
@@ -27,7 +28,7 @@ pub(super) use access::{Access, Keys};
 pub(super) use audit::Audit;
 pub(super) use auth::{Auth, AuthType, Dpop, Grant};
 pub(super) use backend::{
-    Backend, BackendTransport, Era, Limits, Namespace, Session, Start, Tools,
+    Backend, BackendTransport, Era, Limits, Namespace, Pin, Session, Start, Tools,
 };
 pub(super) use limits::CallerLimits;
 pub(super) use sandbox::{Sandbox, SandboxLevel};
@@ -40,7 +41,7 @@ pub(super) use token_store::{StoreKind, TokenStore, VaultKey};
 pub(super) struct Document {
     /// Where clients come in.
     pub(super) listen: Listen,
-    /// Who may come in.
+    /// Who may come in, and who may do what.
     pub(super) access: Access,
     /// How a backend that cannot be reached is tried again.
     pub(super) connect_retry: ConnectRetry,

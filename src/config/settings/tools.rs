@@ -20,6 +20,17 @@ pub struct ToolSettings {
     pub describe: BTreeMap<String, String>,
 }
 
+/// What is done about a tool that is not as it was first seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pin {
+    /// It is logged.
+    Warn,
+    /// And it is hidden until it is approved.
+    Block,
+    /// Nothing.
+    Off,
+}
+
 impl ToolSettings {
     /// Whether a tool of this name may be offered.
     pub fn allows(&self, name: &str) -> bool {

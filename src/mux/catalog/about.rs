@@ -34,16 +34,16 @@ impl About {
             .collect();
         // Whatever a client is not told now it will not ask for later, so a
         // backend that is still to be heard may offer anything.
-        let unknown = shares
-            .iter()
-            .any(|share| share.inventory.offers.is_none() && share.backend.is_possible());
+        let unheard =
+            |share: &&Share| share.inventory.offers.is_none() && share.backend.is_possible();
+        let unknown = Unknown::of(shares.iter().filter(unheard));
         let instructions = encode_str(&instructions(shares));
         let own = meta::implementation();
         let revisions: Vec<_> = Revision::ALL
             .iter()
             .map(|revision| encode_str(revision.as_str()))
             .collect();
-        let any = |has: fn(&Offers) -> bool| unknown || known.iter().any(|offers| has(offers));
+        let any = |has: fn(&Offers) -> bool| known.iter().any(|offers| has(offers));
         Self {
             legacy: format!(
                 "\"capabilities\":{},\"serverInfo\":{own},\"instructions\":{instructions}",
@@ -57,8 +57,8 @@ impl About {
             ),
             announced: Changed {
                 tools: true,
-                prompts: any(|offers| offers.prompts.is_some()),
-                resources: any(|offers| offers.resources.is_some()),
+                prompts: unknown.prompts || any(|offers| offers.prompts.is_some()),
+                resources: unknown.resources || any(|offers| offers.resources.is_some()),
             },
         }
     }
@@ -75,16 +75,34 @@ impl About {
     }
 }
 
+/// What backends may offer that have not been heard yet.
+#[derive(Debug, Clone, Copy, Default)]
+struct Unknown {
+    any: bool,
+    prompts: bool,
+    resources: bool,
+}
+
+impl Unknown {
+    fn of<'a>(shares: impl Iterator<Item = &'a Share>) -> Self {
+        shares.fold(Self::default(), |unknown, share| Self {
+            any: true,
+            prompts: unknown.prompts || share.reach.prompts,
+            resources: unknown.resources || share.reach.resources,
+        })
+    }
+}
+
 /// The `ServerCapabilities` of all that is `known`; with what is `unknown`, all
 /// that mcpmux can forward.
-fn capabilities(known: &[&Offers], unknown: bool, era: Era) -> String {
-    let any = |has: fn(&Offers) -> bool| unknown || known.iter().any(|offers| has(offers));
+fn capabilities(known: &[&Offers], unknown: Unknown, era: Era) -> String {
+    let any = |has: fn(&Offers) -> bool| known.iter().any(|offers| has(offers));
     let mut text = String::from("{\"tools\":{\"listChanged\":true}");
-    if any(|offers| offers.prompts.is_some()) {
+    if unknown.prompts || any(|offers| offers.prompts.is_some()) {
         text += ",\"prompts\":{\"listChanged\":true}";
     }
-    if any(|offers| offers.resources.is_some()) {
-        let subscribe = any(Offers::subscribe);
+    if unknown.resources || any(|offers| offers.resources.is_some()) {
+        let subscribe = unknown.resources || any(Offers::subscribe);
         text += ",\"resources\":{\"listChanged\":true";
         text += if subscribe {
             ",\"subscribe\":true}"
@@ -92,10 +110,10 @@ fn capabilities(known: &[&Offers], unknown: bool, era: Era) -> String {
             "}"
         };
     }
-    if any(|offers| offers.completions) {
+    if unknown.prompts || unknown.resources || any(|offers| offers.completions) {
         text += ",\"completions\":{}";
     }
-    if any(|offers| offers.logging) {
+    if unknown.any || any(|offers| offers.logging) {
         text += ",\"logging\":{}";
     }
     if era == Era::Legacy
@@ -174,6 +192,11 @@ mod tests {
 
     fn of(texts: &[&str], unknown: bool, era: Era) -> String {
         let offers: Vec<Offers> = texts.iter().map(|text| Offers::read(text)).collect();
+        let unknown = Unknown {
+            any: unknown,
+            prompts: unknown,
+            resources: unknown,
+        };
         capabilities(&offers.iter().collect::<Vec<_>>(), unknown, era)
     }
 

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use crate::{
     backend::{Backend, Inventory, Tool},
-    mux::Changed,
+    mux::{Changed, Pins},
     protocol::{Era, Revision},
 };
 use about::About;
 use listing::{Draft, Listing};
 use names::Names;
 use offered::{Offered, offered};
+use seen::Reach;
 use uris::Uris;
 
 mod about;
@@ -19,6 +20,7 @@ mod definition;
 mod listing;
 mod names;
 mod offered;
+mod seen;
 mod shown;
 mod template;
 mod uris;
@@ -54,22 +56,31 @@ pub(crate) struct Share {
     /// Those of its tools that are offered.
     tools: Vec<Arc<Offered>>,
     misfits: Vec<Misfit>,
+    /// What of it may be used.
+    reach: Reach,
 }
 
 impl Share {
-    /// `backend`'s share as it is known now.
-    pub(crate) fn of(backend: &Arc<Backend>) -> Self {
-        Self::with(backend, backend.inventory())
+    /// `backend`'s share as it is known now, without the tools that `pins` hide.
+    pub(in crate::mux) fn of(backend: &Arc<Backend>, pins: &Pins) -> Self {
+        let inventory = backend.inventory();
+        let found = pins.look(backend, &inventory);
+        Self::with(backend, inventory, |name| found.hides(name))
     }
 
-    /// `backend`'s share if it offers `inventory`.
-    fn with(backend: &Arc<Backend>, inventory: Arc<Inventory>) -> Self {
-        let (tools, misfits) = offered(backend, &inventory, |_| false);
+    /// `backend`'s share if it offers `inventory`, without the tools that are `hidden`.
+    fn with(
+        backend: &Arc<Backend>,
+        inventory: Arc<Inventory>,
+        hidden: impl Fn(&str) -> bool,
+    ) -> Self {
+        let (tools, misfits) = offered(backend, &inventory, hidden);
         Self {
             backend: Arc::clone(backend),
             inventory,
             tools,
             misfits,
+            reach: Reach::ALL,
         }
     }
 }

@@ -6,8 +6,8 @@ use super::*;
 use crate::{
     backend::{Definition, Offers},
     config::{
-        Auth, BackendName, BackendSettings, EraSetting, HttpSettings, Namespace, SessionSetting,
-        Start, ToolSettings, Transport,
+        Auth, BackendName, BackendSettings, EraSetting, HttpSettings, Namespace, Pin,
+        SessionSetting, Start, ToolSettings, Transport,
     },
 };
 
@@ -29,13 +29,18 @@ fn share(name: &str, namespace: Namespace, inventory: Inventory) -> Share {
         concurrency: None,
         tools: ToolSettings::default(),
         health: None,
+        pin: Pin::Off,
         transport: Ok(Transport::Http(HttpSettings {
             endpoint: "http://127.0.0.1:1/mcp".parse().unwrap(),
             headers: Vec::new(),
             auth: Auth::None,
         })),
     };
-    Share::with(&Arc::new(Backend::new(settings, None)), Arc::new(inventory))
+    Share::with(
+        &Arc::new(Backend::new(settings, None)),
+        Arc::new(inventory),
+        |_| false,
+    )
 }
 
 fn definitions(key: &str, ids: &[&str]) -> Vec<Arc<Definition>> {

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     backend::{Backend, Exchange, Introduction},
-    config::ConnectRetry,
+    config::{ConnectRetry, PolicySettings},
     mux::{Caller, Mux, Voice},
     protocol::{Abilities, Era, Id, Message, Revision, meta},
 };
@@ -97,6 +97,8 @@ impl World {
                 vec![backend],
                 retry,
                 Arc::default(),
+                Arc::default(),
+                &PolicySettings::default(),
                 Arc::default(),
             )),
             caller,

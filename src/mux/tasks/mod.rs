@@ -8,7 +8,8 @@ use std::{
 };
 
 use crate::{
-    backend::{Backend, Introduction},
+    backend::Backend,
+    mux::Caller,
     protocol::{Message, RawObject},
 };
 
@@ -41,21 +42,32 @@ pub(super) struct Owner {
     pub(super) backend: Arc<Backend>,
     /// The number of the legacy client that began it; `None` for a modern one,
     /// who has shown that it is its own by knowing its id.
-    pub(super) client: Option<u64>,
+    client: Option<u64>,
+    /// The principal that began it.
+    principal: String,
+}
+
+impl Owner {
+    /// Whether it is the one that `caller` is.
+    pub(super) fn is(&self, caller: &Caller) -> bool {
+        let client = caller.introduction.as_ref().map(|client| client.number);
+        self.client == client && self.principal == caller.principal.owner()
+    }
 }
 
 impl Tasks {
-    /// Notes the task that `response` says was begun, if it says so; gives its id.
+    /// Notes the task of `caller` that `response` says was begun, if it says so; gives its id.
     pub(super) fn note(
         &self,
         response: &Message,
         backend: &Arc<Backend>,
-        client: Option<&Arc<Introduction>>,
+        caller: &Caller,
     ) -> Option<String> {
         let id = begun(response)?;
         let owner = Owner {
             backend: Arc::clone(backend),
-            client: client.map(|client| client.number),
+            client: caller.introduction.as_ref().map(|client| client.number),
+            principal: caller.principal.owner().to_owned(),
         };
         let mut table = self.table();
         if table.owners.insert(id.clone(), owner).is_none() {

@@ -12,6 +12,7 @@ use tracing::debug;
 
 use super::{Inbox, Sink, Watcher};
 use crate::{
+    access::Principal,
     mux::Mux,
     protocol::{
         Message, RawObject,
@@ -56,8 +57,12 @@ pub(in crate::mux) fn named(filter: &RawObject<'_>) -> Option<Vec<String>> {
 }
 
 impl Mux {
-    /// Subscribes a new client to `spelled`, JSON strings.
-    pub(in crate::mux) async fn grant(self: &Arc<Self>, spelled: Vec<String>) -> Granted {
+    /// Subscribes a new client, `listener`, to `spelled`, JSON strings.
+    pub(in crate::mux) async fn grant(
+        self: &Arc<Self>,
+        listener: &Principal,
+        spelled: Vec<String>,
+    ) -> Granted {
         let inbox = Arc::new(Inbox::default());
         let watcher = Arc::new(self.watcher());
         let sink: Arc<dyn Sink> = inbox.clone();
@@ -72,10 +77,11 @@ impl Mux {
             }
             let subscriber = watcher.subscriber(Arc::downgrade(&sink));
             let (mux, watcher) = (Arc::clone(self), Arc::clone(&watcher));
+            let listener = listener.clone();
             asking.spawn(async move {
                 // The subscriptions outlive whoever makes them.
                 let _watcher = watcher;
-                let done = mux.watch(&subscriber, &uri, true).await;
+                let done = mux.watch(listener.role(), &subscriber, &uri, true).await;
                 if let Err((why, backend)) = &done {
                     debug!(backend, uri, "not subscribed: {why:?}");
                 }

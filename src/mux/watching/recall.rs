@@ -4,7 +4,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Place, Subscriber, Watcher};
-use crate::{config::Start, mux::Mux};
+use crate::{
+    config::{Start, Thing},
+    mux::Mux,
+};
 
 /// One subscription of a client.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -53,6 +56,12 @@ impl Watcher {
 }
 
 impl Mux {
+    /// Whether who has `role` may be told of what is `held`.
+    pub(crate) fn may_hold(&self, role: &str, held: &Held) -> bool {
+        let view = self.view(role);
+        view.may(Thing::Resource, &held.backend, &held.uri)
+    }
+
     /// Has the backends started that rest though somebody is subscribed there,
     /// as is so after subscriptions of an earlier run were taken in.
     ///

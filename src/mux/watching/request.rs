@@ -30,7 +30,7 @@ impl Mux {
                     return;
                 }
             };
-            yield Ok(match mux.watch(subscriber, &uri, false).await {
+            yield Ok(match mux.watch(caller.principal.role(), subscriber, &uri, false).await {
                 Ok(()) => {
                     mux.note_clients();
                     Message::success(id, "{}")
@@ -65,19 +65,20 @@ impl Mux {
         }))
     }
 
-    /// Subscribes to what a client knows as `uri`, at the first backend that has
+    /// Subscribes to what a client in `role` knows as `uri`, at the first backend that has
     /// it. Error: what the last one said, and its name; nothing if none may
     /// have it. `lasting` is as in [`subscribe`](super::Watching::subscribe).
     pub(in crate::mux) async fn watch(
         &self,
+        role: &str,
         subscriber: &Subscriber,
         uri: &str,
         lasting: bool,
     ) -> Result<(), (Option<Unwatched>, String)> {
-        let mut candidates = self.catalog().resource(uri);
+        let mut candidates = self.view(role).resource(uri);
         if candidates.is_empty() {
             self.settled().await;
-            candidates = self.catalog().resource(uri);
+            candidates = self.view(role).resource(uri);
         }
         let mut last = (None, String::new());
         for Located { backend, uri: own } in candidates {
