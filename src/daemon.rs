@@ -170,11 +170,12 @@ impl House<'_> {
         };
         let mut addresses = Vec::new();
         for socket in &sockets {
-            let address = address(socket, &listen.path);
+            let address = address(socket, &listen.path, self.access.is_secure());
             announce(socket, &address, self.config.access.insecure);
             addresses.push(address);
         }
-        if let Some(address) = browsers_reach(&sockets) {
+        // A redirect goes to a loopback address without TLS (RFC 8252, section 7.3).
+        if let Some(address) = browsers_reach(&sockets).filter(|_| !self.access.is_secure()) {
             self.logins.served_at(address);
         }
         // Nobody comes back to a port that is another one each time.

@@ -7,6 +7,7 @@ mod bell;
 pub mod config;
 pub mod protocol;
 mod secret;
+mod signature;
 mod web;
 
 pub mod audit;

@@ -4,14 +4,18 @@
 use std::{
     net::{IpAddr, SocketAddr},
     path::Path,
+    sync::Arc,
     time::SystemTime,
 };
 
+use bytes::Bytes;
 use http::HeaderMap;
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::server::TlsStream;
 
 use crate::config::{Config, Door, Environment, KeysSetting, ListenTransport};
 
+mod certificate;
 mod denial;
 mod fresh;
 pub mod keys;
@@ -21,6 +25,8 @@ mod peer;
 mod policy;
 mod principal;
 mod shown;
+mod tls;
+mod token;
 mod users;
 
 pub use denial::{Denied, Refused};
@@ -30,6 +36,9 @@ pub use peer::Peer;
 pub use policy::{Known, NO_ROLE, Policy};
 pub use principal::{DEFAULT_ROLE, Identity, Principal, role_in};
 use shown::Shown;
+use tls::Tls;
+pub use token::Claims;
+use token::Tokens;
 pub use users::UnknownUser;
 use users::Users;
 
@@ -40,6 +49,10 @@ pub struct Access {
     users: Users,
     /// The API keys, if they are looked at.
     keys: Option<Keys>,
+    /// The access tokens that are taken, if any are.
+    tokens: Option<Tokens>,
+    /// How TCP sockets speak TLS, if they do.
+    tls: Option<Tls>,
     /// Whether over TCP nobody comes in without a credential.
     required: bool,
     insecure: bool,
@@ -55,11 +68,14 @@ pub enum AccessError {
     /// The keys have no place.
     #[error("access.keys: require: {0}")]
     Keys(keys::KeyError),
+    /// TLS or tokens; with the key.
+    #[error("{0}")]
+    Setting(String),
     /// Other machines reach mcpmux, and nobody is asked who they are.
     #[error(
         "{0} is reachable from other machines, and nobody would be asked who they are: bind \
          127.0.0.1 (listen.address, or ListenStream= of mcpmux.socket), set access.keys: require, \
-         or set access.insecure: true if something in front of mcpmux lets in only who may"
+         access.oauth or listen.tls.client_ca, or set access.insecure: true if something in front of mcpmux lets in only who may"
     )]
     Open(SocketAddr),
 }
@@ -70,6 +86,8 @@ struct Recognised {
     identity: Identity,
     /// The role that its credential names.
     role: Option<String>,
+    /// What its access token says.
+    claims: Option<Arc<Claims>>,
 }
 
 impl Access {
@@ -77,23 +95,45 @@ impl Access {
     /// `addresses`. Blocks.
     pub fn open(config: &Config, addresses: &[SocketAddr]) -> Result<Self, AccessError> {
         let settings = &config.access;
-        let required = settings.keys == KeysSetting::Require;
-        let http = config.listen.transport == ListenTransport::Http;
+        let listen = &config.listen;
+        let http = listen.transport == ListenTransport::Http;
+        let required = settings.keys == KeysSetting::Require || settings.oauth.is_some();
+        let tls = listen.tls.as_ref().filter(|_| http);
+        let mutual = tls.is_some_and(|tls| tls.client_ca.is_some());
         let reachable = addresses.iter().find(|address| !is_loopback(**address));
-        if let Some(address) = reachable.filter(|_| http && !required && !settings.insecure) {
+        if let Some(address) =
+            reachable.filter(|_| http && !required && !mutual && !settings.insecure)
+        {
             return Err(AccessError::Open(*address));
+        }
+        if let Some(address) = reachable.filter(|_| http && tls.is_none()) {
+            tracing::warn!(
+                "{address} is reachable from other machines without TLS: whoever listens in on the \
+                 way reads credentials and answers (listen.tls)"
+            );
         }
         let place = keys::place(settings.keys_file.as_deref(), &Environment::process());
         let keys = match place {
             _ if settings.keys == KeysSetting::Off || !http => None,
             Ok(place) => Some(Keys::open(place)),
-            Err(error) if required => return Err(AccessError::Keys(error)),
+            Err(error) if settings.keys == KeysSetting::Require => {
+                return Err(AccessError::Keys(error));
+            }
             Err(_) => None,
         };
+        let tokens = settings.oauth.as_ref().filter(|_| http).map(|oauth| {
+            let address = addresses.first().copied();
+            Tokens::open(oauth, address, &listen.path, tls.is_some())
+        });
         Ok(Self {
             policy: Policy::new(&config.policy),
             users: Users::new(&settings.local_users)?,
             keys,
+            tokens: tokens.transpose().map_err(AccessError::Setting)?,
+            tls: tls
+                .map(Tls::open)
+                .transpose()
+                .map_err(AccessError::Setting)?,
             required,
             insecure: settings.insecure,
             log: Log::default(),
@@ -105,6 +145,7 @@ impl Access {
         let parent = Recognised {
             identity: Identity::Parent,
             role: None,
+            claims: None,
         };
         self.principal(&parent, &Door::Stdio)
     }
@@ -133,7 +174,8 @@ impl Access {
         } else if self.insecure {
             return Ok(self.known(Some(server.ip()), door, Identity::Anyone));
         } else {
-            "it comes from another machine, and no key was ever made (`mcpmux keys add`)".to_owned()
+            "it comes from another machine, and there is no credential that it could show (access.keys, \
+             access.oauth, listen.tls.client_ca)".to_owned()
         };
         let peer = Peer::stranger(Some(server.ip()), door, client.to_string());
         self.stranger(peer, &why).await
@@ -158,13 +200,40 @@ impl Access {
     /// A connection of nobody that is known is kept only where a credential may
     /// still say who it is.
     async fn stranger(&self, peer: Peer, why: &str) -> Result<Peer, Refused> {
-        if self.keys_in_use().await {
-            tracing::debug!("{} must show a key: {why}", peer.from);
+        let certificate = peer.local.is_some() && self.tls.as_ref().is_some_and(Tls::is_mutual);
+        if certificate || self.tokens.is_some() || self.keys_in_use().await {
+            tracing::debug!("{} must show a credential: {why}", peer.from);
             return Ok(peer);
         }
         self.log
             .say(&format!("refused a connection from {}: {why}", peer.from));
         Err(Refused)
+    }
+
+    /// Whether TCP sockets speak TLS.
+    pub fn is_secure(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Shakes hands with `peer` over TLS, which there must be; `None` if that
+    /// fails. A certificate says more of who it is than its connection did.
+    pub async fn secure(
+        &self,
+        stream: TcpStream,
+        peer: Peer,
+    ) -> Option<(TlsStream<TcpStream>, Peer)> {
+        let (stream, certificate) = self.tls.as_ref()?.accept(stream).await?;
+        let peer = match certificate {
+            Some(identity) => self.known(peer.local, peer.door, identity),
+            None => peer,
+        };
+        Some((stream, peer))
+    }
+
+    /// What mcpmux says of itself as a protected resource, if it is one and that
+    /// is asked for at `path` (RFC 9728, section 3). It is for everybody.
+    pub fn metadata(&self, path: &str) -> Option<Bytes> {
+        self.tokens.as_ref()?.metadata(path)
     }
 
     /// Who sends a request with `headers` on the connection of `peer`.
@@ -173,12 +242,15 @@ impl Access {
         let judged = match shown {
             Shown::Unclear => Some(Err(Denied::wrong())),
             Shown::Nothing => None,
+            Shown::Bearer(text) if !keys::is_claimed(text) && self.tokens.is_some() => {
+                self.token(text).await
+            }
             Shown::Bearer(text) | Shown::Key(text) => self.key(text).await,
         };
         let known = match judged {
             Some(judged) => judged.map(|recognised| self.principal(&recognised, &peer.door)),
-            None if self.required && peer.local.is_some() => Err(Denied::unknown()),
-            None => peer.principal.clone().ok_or_else(Denied::unknown),
+            None if self.required && peer.local.is_some() => Err(self.unknown()),
+            None => peer.principal.clone().ok_or_else(|| self.unknown()),
         };
         if let Err(denied) = &known {
             let shows = match shown {
@@ -205,8 +277,25 @@ impl Access {
         let recognised = key.map(|key| Recognised {
             identity: Identity::Key(key.name.clone()),
             role: key.role.clone(),
+            claims: None,
         });
         Some(recognised.ok_or_else(Denied::wrong))
+    }
+
+    /// Whose the access token `text` is.
+    async fn token(&self, text: &str) -> Option<Result<Recognised, Denied>> {
+        let judged = self.tokens.as_ref()?.judge(text).await;
+        Some(judged.map(|(identity, claims)| Recognised {
+            identity,
+            role: None,
+            claims: Some(claims),
+        }))
+    }
+
+    fn unknown(&self) -> Denied {
+        self.tokens
+            .as_ref()
+            .map_or_else(Denied::unknown, Tokens::unknown)
     }
 
     async fn keys_in_use(&self) -> bool {
@@ -220,7 +309,7 @@ impl Access {
         let role = self.policy.role_of(&Known {
             identity: &recognised.identity,
             carried: recognised.role.as_deref(),
-            claims: None,
+            claims: recognised.claims.as_deref(),
             door,
         });
         Principal::new(recognised.identity.clone(), role)
@@ -229,7 +318,14 @@ impl Access {
     /// Who is known by its connection, which came in at `door`.
     fn known(&self, local: Option<IpAddr>, door: Door, identity: Identity) -> Peer {
         let role = None;
-        let principal = self.principal(&Recognised { identity, role }, &door);
+        let principal = self.principal(
+            &Recognised {
+                identity,
+                role,
+                claims: None,
+            },
+            &door,
+        );
         Peer::known(local, door, principal)
     }
 }

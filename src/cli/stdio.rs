@@ -78,7 +78,12 @@ fn configured(config: &Config) -> Result<Url, String> {
         ip => ip,
     };
     let address = SocketAddr::new(ip, address.port());
-    let url = format!("http://{address}{}", config.listen.path);
+    let scheme = if config.listen.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    let url = format!("{scheme}://{address}{}", config.listen.path);
     url.parse().map_err(|error| format!("{url}: {error}"))
 }
 

@@ -82,6 +82,7 @@ fn listening(new: &Listen, old: &Listen) -> Vec<&'static str> {
         allowed_origins,
         max_body,
         idle_exit,
+        tls,
     } = new;
     others([
         ("listen.transport", *transport != old.transport),
@@ -95,6 +96,7 @@ fn listening(new: &Listen, old: &Listen) -> Vec<&'static str> {
         ),
         ("listen.max_body", *max_body != old.max_body),
         ("listen.idle_exit", *idle_exit != old.idle_exit),
+        ("listen.tls", *tls != old.tls),
     ])
 }
 

@@ -111,7 +111,7 @@ fn url_path(text: &str) -> Result<(), String> {
     if !text.starts_with('/') {
         return Err("must start with \"/\"".to_owned());
     }
-    if text == "/oauth/callback" || text == "/healthz" {
+    if text == "/oauth/callback" || text == "/healthz" || text.starts_with("/.well-known/") {
         return Err("is an address that mcpmux itself answers at".to_owned());
     }
     if text.contains(['?', '#', '%', ' ']) || text.chars().any(|c| !c.is_ascii_graphic()) {

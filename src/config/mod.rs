@@ -42,8 +42,8 @@ pub use settings::{
     AccessSettings, Assignment, AuditSettings, Auth, BackendName, BackendSettings, CommandSettings,
     Config, ConnectRetry, Door, Dpop, EraSetting, Given, Grant, Health, HttpSettings,
     IdentityPlace, IdentityProvider, KeysSetting, Listen, ListenTransport, Namespace,
-    OAuthSettings, Pin, PolicySettings, Resource, SessionSetting, Start, StoreKind, TokenStore,
-    ToolSettings, Transport, Unresolved, VaultKey,
+    OAuthSettings, Pem, Pin, PolicySettings, Resource, SessionSetting, Start, StoreKind,
+    TlsSettings, TokenSettings, TokenStore, ToolSettings, Transport, Unresolved, VaultKey,
 };
 
 impl Config {

@@ -16,8 +16,8 @@ use super::{
     settings::{
         AccessSettings, AuditSettings, BackendName, BackendSettings, CommandSettings, Config,
         ConnectRetry, EraSetting, Health, HttpSettings, KeysSetting, Listen, ListenTransport,
-        Namespace, PolicySettings, SessionSetting, Start, StoreKind, TokenStore, Transport,
-        Unresolved, VaultKey,
+        Namespace, Pem, PolicySettings, SessionSetting, Start, StoreKind, TlsSettings,
+        TokenSettings, TokenStore, Transport, Unresolved, VaultKey,
     },
     tree,
     validate::{Outcome, Walk},
@@ -295,6 +295,11 @@ fn listen(listen: document::Listen) -> Result<Listen, String> {
         address: format::socket_address(&listen.address)?,
         path: listen.path,
         socket: listen.socket.map(PathBuf::from),
+        tls: listen.tls.map(|tls| TlsSettings {
+            certificate: Pem::of(tls.certificate.into()),
+            key: Pem::of(tls.key),
+            client_ca: tls.client_ca.map(|ca| Pem::of(ca.into())),
+        }),
         allowed_hosts: listen.allowed_hosts,
         allowed_origins: listen.allowed_origins,
         max_body: listen.max_body.0,
@@ -311,6 +316,14 @@ fn access(access: document::Access) -> AccessSettings {
             document::Keys::Require => KeysSetting::Require,
         },
         keys_file: access.keys_file.map(PathBuf::from),
+        oauth: access.oauth.map(|oauth| TokenSettings {
+            issuer: oauth.issuer,
+            resource: oauth.resource,
+            audience: oauth.audience,
+            jwks_uri: oauth.jwks_uri.and_then(|uri| format::http_url(&uri).ok()),
+            algorithms: oauth.algorithms,
+            scopes: oauth.scopes,
+        }),
         insecure: access.insecure,
     }
 }

@@ -11,7 +11,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 use http::HeaderName;
 use url::Url;
 
-pub use self::access::{AccessSettings, KeysSetting};
+pub use self::access::{AccessSettings, KeysSetting, Pem, TlsSettings, TokenSettings};
 pub use self::oauth::{
     Dpop, Given, Grant, IdentityPlace, IdentityProvider, OAuthSettings, Resource,
 };
@@ -69,6 +69,8 @@ pub struct Listen {
     pub path: String,
     /// A unix socket to listen on as well (mode 0600).
     pub socket: Option<PathBuf>,
+    /// How TCP sockets speak TLS, if they do.
+    pub tls: Option<TlsSettings>,
     /// Host names accepted in `Host` beyond the loopback names.
     pub allowed_hosts: Vec<String>,
     /// Origins accepted in `Origin` beyond the endpoint's own.
@@ -87,6 +89,7 @@ impl Default for Listen {
             address: SocketAddr::from(([127, 0, 0, 1], 8080)),
             path: "/mcp".to_owned(),
             socket: None,
+            tls: None,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             max_body: 4 << 20,

@@ -28,7 +28,7 @@ pub use oauth::{
     LoginStatus, LoginWay, Logins, Page, ProofError, Returned, Wish, callback_page, callback_query,
     callback_refusal,
 };
-pub(crate) use oauth::{Login, Standing};
+pub(crate) use oauth::{Login, Standing, jwks};
 use renewal::Renewal;
 
 /// One backend's credential. Clones share the helper's token.

@@ -131,11 +131,12 @@ pub(super) fn announce(socket: &Socket, address: &str, insecure: bool) {
 }
 
 /// Where clients reach `socket`.
-pub(super) fn address(socket: &Socket, path: &str) -> String {
+pub(super) fn address(socket: &Socket, path: &str, secure: bool) -> String {
+    let scheme = if secure { "https" } else { "http" };
     match socket {
         Socket::Tcp(listener) => listener.local_addr().map_or_else(
             |_| "a TCP socket without an address".to_owned(),
-            |address| format!("http://{address}{path}"),
+            |address| format!("{scheme}://{address}{path}"),
         ),
         Socket::Unix(listener) => {
             let address = listener.local_addr().ok();

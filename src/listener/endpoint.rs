@@ -97,7 +97,12 @@ impl Endpoint {
         if request.uri().path() == callback::PATH {
             return callback::answer(&self.logins, &request).await;
         }
-        let mut response = if request.uri().path() == self.path {
+        let mut response = if let Some(metadata) = self.access.metadata(path) {
+            match *request.method() {
+                Method::GET | Method::HEAD => json(StatusCode::OK, metadata),
+                _ => not_allowed("GET, HEAD"),
+            }
+        } else if request.uri().path() == self.path {
             self.served(peer, request, origin.is_some()).await
         } else {
             plain(

@@ -191,6 +191,13 @@ async fn admit(
 ) {
     match accepted {
         Accepted::Tcp(stream) => match endpoint.access.tcp(&stream).await {
+            Ok(peer) if endpoint.access.is_secure() => {
+                if let Some((stream, peer)) = endpoint.access.secure(stream, peer).await {
+                    connection::serve(endpoint, stream, peer, draining).await;
+                }
+            }
+            // It would not understand.
+            Err(_) if endpoint.access.is_secure() => {}
             Ok(peer) => connection::serve(endpoint, stream, peer, draining).await,
             Err(refused) => {
                 drop(place);

@@ -8,6 +8,8 @@ mod addresses;
 mod keys;
 #[path = "../support/mod.rs"]
 mod support;
+mod tls;
+mod tokens;
 mod users;
 
 use std::{net::SocketAddr, thread};

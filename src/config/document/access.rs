@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
     in_order,
     policy::{Assignment, Role},
 };
+use crate::Secret;
 
 /// Who may come in, and who may do what.
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
@@ -25,6 +26,9 @@ pub(in crate::config) struct Access {
     /// `keys.json` in the state directory if not set.
     #[schemars(extend("format" = "file"))]
     pub(in crate::config) keys_file: Option<String>,
+    /// Access tokens (`OAuth`) that let in whoever shows one.
+    #[serde(skip_serializing)]
+    pub(in crate::config) oauth: Option<Oauth>,
     /// Lets in everybody from other machines, without any credential, where
     /// mcpmux listens on an address that they reach.
     pub(in crate::config) insecure: bool,
@@ -50,4 +54,54 @@ pub(in crate::config) enum Keys {
     Allow,
     /// Over TCP nobody comes in without one. The unix socket stays as it is.
     Require,
+}
+
+/// How a TCP socket speaks TLS. Each is a file in PEM, which is read again when
+/// it changes, or what is in one: `${cred:NAME}` gives that.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(transform = in_order::<Self>)]
+pub(in crate::config) struct Tls {
+    /// The certificate, with those between it and its root.
+    #[schemars(extend("format" = "file"))]
+    pub(in crate::config) certificate: String,
+    /// Its private key.
+    #[serde(deserialize_with = "secret")]
+    #[schemars(with = "String")]
+    pub(in crate::config) key: Secret,
+    /// The certificates of the authorities whose clients may come in: each
+    /// client must then show a certificate of one of them.
+    #[schemars(extend("format" = "file"))]
+    pub(in crate::config) client_ca: Option<String>,
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+    String::deserialize(deserializer).map(Secret::new)
+}
+
+/// Which access tokens are taken: JWTs (RFC 9068) of one authorization server.
+/// Over TCP nobody comes in then without a token or a key.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(transform = in_order::<Self>, extend("required" = ["issuer"]))]
+pub(in crate::config) struct Oauth {
+    /// The authorization server, as `iss` of its tokens has it.
+    #[schemars(extend("format" = "http-url"))]
+    pub(in crate::config) issuer: String,
+    /// What clients ask tokens for (RFC 8707): the URL at which they reach the
+    /// endpoint; that of the address if not set.
+    #[schemars(extend("format" = "http-url"))]
+    pub(in crate::config) resource: Option<String>,
+    /// The `aud` that a token must have one of; `resource` if not set.
+    #[schemars(length(min = 1))]
+    pub(in crate::config) audience: Vec<String>,
+    /// Where the server's keys are; what its metadata says if not set.
+    #[schemars(extend("format" = "http-url"))]
+    pub(in crate::config) jwks_uri: Option<String>,
+    /// The signatures that are taken, of `RS256` to `RS512`, `PS256` to `PS512`,
+    /// `ES256`, `ES384` and `EdDSA`.
+    #[schemars(length(min = 1))]
+    pub(in crate::config) algorithms: Vec<String>,
+    /// The scopes that a token must have, all of them.
+    pub(in crate::config) scopes: Vec<String>,
 }

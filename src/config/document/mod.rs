@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use self::order::in_order;
 use super::quantity::{Size, Span};
 
-pub(super) use access::{Access, Keys};
+pub(super) use access::{Access, Keys, Tls};
 pub(super) use audit::Audit;
 pub(super) use auth::{Auth, AuthType, Dpop, Grant};
 pub(super) use backend::{
@@ -85,6 +85,9 @@ pub(super) struct Listen {
     /// Also listen on this unix socket (mode 0600).
     #[schemars(extend("format" = "file"))]
     pub(super) socket: Option<String>,
+    /// Speak TLS on TCP sockets, those of systemd included.
+    #[serde(skip_serializing)]
+    pub(super) tls: Option<Tls>,
     /// Names that a request's `Host` may have beyond the loopback names
     /// (against DNS rebinding).
     #[schemars(extend("items" = { "type": "string", "format": "host" }))]
@@ -146,6 +149,7 @@ impl Default for Listen {
             address: "127.0.0.1:8080".to_owned(),
             path: "/mcp".to_owned(),
             socket: None,
+            tls: None,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             max_body: Size::mebibytes(4),

@@ -1,31 +1,18 @@
 //! A client's proof of itself by a key: a signed assertion (RFC 7523 sections
-//! 2.2 and 3), through `jsonwebtoken` with signatures of `ring`'s, as in TLS;
-//! that crate's own providers would bring a second cryptography.
+//! 2.2 and 3).
 
-use std::{
-    sync::Once,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{
-    Algorithm, DecodingKey, EncodingKey, Header,
-    crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils},
-    errors::{Error, ErrorKind},
-    signature::{self, Signer},
-};
-use ring::{
-    rand::SystemRandom,
-    signature::{
-        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
-        Ed25519KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256,
-        RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding, RsaKeyPair,
-    },
-};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use ring::signature::{Ed25519KeyPair, RsaKeyPair};
 use rustls::pki_types::{PrivateKeyDer, pem::PemObject};
 use serde::Serialize;
 
-use crate::Secret;
+use crate::{
+    Secret,
+    signature::{ecdsa, install},
+};
 
 /// The `client_assertion_type` of such a proof.
 pub(in crate::credential) const ASSERTION_TYPE: &str =
@@ -166,104 +153,6 @@ const RSA: &[Algorithm] = &[
     Algorithm::PS384,
     Algorithm::PS512,
 ];
-
-/// Makes `ring` what signs for `jsonwebtoken` in this process.
-fn install() {
-    static INSTALLED: Once = Once::new();
-    static PROVIDER: CryptoProvider = CryptoProvider {
-        signer_factory: signer,
-        verifier_factory: verifier,
-        key_utils: KeyUtils::new_unimplemented(),
-    };
-    INSTALLED.call_once(|| {
-        // Another one that is there already signs as well.
-        let _ = PROVIDER.install_default();
-    });
-}
-
-/// A key that is ready to sign.
-struct RingSigner {
-    algorithm: Algorithm,
-    pair: Pair,
-}
-
-enum Pair {
-    Ecdsa(EcdsaKeyPair),
-    Ed25519(Ed25519KeyPair),
-    Rsa(RsaKeyPair, &'static dyn RsaEncoding),
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref)] // The crate's signature.
-fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>, Error> {
-    let der = key.as_bytes();
-    let pair = match algorithm {
-        Algorithm::ES256 | Algorithm::ES384 => ecdsa(*algorithm, der).map(Pair::Ecdsa),
-        Algorithm::EdDSA => Ed25519KeyPair::from_pkcs8_maybe_unchecked(der)
-            .ok()
-            .map(Pair::Ed25519),
-        other => {
-            let encoding = encoding(*other).ok_or(ErrorKind::InvalidAlgorithm)?;
-            let pair = RsaKeyPair::from_pkcs8(der).or_else(|_| RsaKeyPair::from_der(der));
-            pair.ok().map(|pair| Pair::Rsa(pair, encoding))
-        }
-    };
-    Ok(Box::new(RingSigner {
-        algorithm: *algorithm,
-        pair: pair.ok_or(ErrorKind::InvalidKeyFormat)?,
-    }))
-}
-
-/// Nothing is verified here.
-#[allow(clippy::trivially_copy_pass_by_ref)]
-fn verifier(_: &Algorithm, _: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
-    Err(ErrorKind::InvalidAlgorithm.into())
-}
-
-fn ecdsa(algorithm: Algorithm, der: &[u8]) -> Option<EcdsaKeyPair> {
-    let signing = match algorithm {
-        Algorithm::ES256 => &ECDSA_P256_SHA256_FIXED_SIGNING,
-        _ => &ECDSA_P384_SHA384_FIXED_SIGNING,
-    };
-    EcdsaKeyPair::from_pkcs8(signing, der, &SystemRandom::new()).ok()
-}
-
-fn encoding(algorithm: Algorithm) -> Option<&'static dyn RsaEncoding> {
-    Some(match algorithm {
-        Algorithm::RS256 => &RSA_PKCS1_SHA256,
-        Algorithm::RS384 => &RSA_PKCS1_SHA384,
-        Algorithm::RS512 => &RSA_PKCS1_SHA512,
-        Algorithm::PS256 => &RSA_PSS_SHA256,
-        Algorithm::PS384 => &RSA_PSS_SHA384,
-        Algorithm::PS512 => &RSA_PSS_SHA512,
-        _ => return None,
-    })
-}
-
-impl Signer<Vec<u8>> for RingSigner {
-    fn try_sign(&self, message: &[u8]) -> Result<Vec<u8>, signature::Error> {
-        let random = SystemRandom::new();
-        let failed = |_| signature::Error::new();
-        match &self.pair {
-            Pair::Ecdsa(pair) => {
-                let signed = pair.sign(&random, message).map_err(failed)?;
-                Ok(signed.as_ref().to_vec())
-            }
-            Pair::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
-            Pair::Rsa(pair, encoding) => {
-                let mut signed = vec![0; pair.public().modulus_len()];
-                pair.sign(*encoding, &random, message, &mut signed)
-                    .map_err(failed)?;
-                Ok(signed)
-            }
-        }
-    }
-}
-
-impl JwtSigner for RingSigner {
-    fn algorithm(&self) -> Algorithm {
-        self.algorithm
-    }
-}
 
 #[cfg(test)]
 mod tests;
