@@ -239,7 +239,7 @@ impl Access {
     /// Who sends a request with `headers` on the connection of `peer`.
     pub async fn recognise(&self, peer: &Peer, headers: &HeaderMap) -> Result<Principal, Denied> {
         let shown = Shown::in_headers(headers);
-        let judged = match shown {
+        let found = match shown {
             Shown::Unclear => Some(Err(Denied::wrong())),
             Shown::Nothing => None,
             Shown::Bearer(text) if !keys::is_claimed(text) && self.tokens.is_some() => {
@@ -247,19 +247,19 @@ impl Access {
             }
             Shown::Bearer(text) | Shown::Key(text) => self.key(text).await,
         };
-        let known = match judged {
-            Some(judged) => judged.map(|recognised| self.principal(&recognised, &peer.door)),
+        let known = match found {
+            Some(found) => found.map(|recognised| self.principal(&recognised, &peer.door)),
             None if self.required && peer.local.is_some() => Err(self.unknown()),
             None => peer.principal.clone().ok_or_else(|| self.unknown()),
         };
         if let Err(denied) = &known {
-            let shows = match shown {
+            let what = match shown {
                 Shown::Nothing => "it shows no credential",
                 _ => "its credential is wrong, revoked or expired",
             };
             let status = denied.status.as_u16();
             self.log.say(&format!(
-                "refused a request from {} ({status}): {shows}",
+                "refused a request from {} ({status}): {what}",
                 peer.from
             ));
         }

@@ -5,6 +5,7 @@
 //! [`validate`] walks it along the schema that is made from [`document`] and
 //! expands its strings ([`expand`]), and [`resolve`] turns it into [`settings`].
 
+mod access;
 mod auth;
 mod compose;
 mod confinement;

@@ -13,7 +13,7 @@ use super::{
 const MAX_ROLES: usize = 256;
 
 /// The policy that `access` says, or all that is wrong with it.
-pub(super) fn of(access: document::Access) -> Result<PolicySettings, Vec<Problem>> {
+pub(super) fn of(access: &mut document::Access) -> Result<PolicySettings, Vec<Problem>> {
     let policy = read(access).map_err(|what| vec![Problem::of_file("access", what)])?;
     let problems = unusable(&policy);
     if problems.is_empty() {
@@ -46,32 +46,36 @@ pub(super) fn pin(pin: document::Pin) -> Pin {
 
 // The validation has let through what is read here.
 
-fn read(access: document::Access) -> Result<PolicySettings, String> {
+fn read(access: &mut document::Access) -> Result<PolicySettings, String> {
     let rules = |list: Vec<String>| {
         let rules = list.iter().map(|text| Rule::parse(text));
         rules.collect::<Result<Vec<_>, _>>()
     };
-    let roles = access.roles.into_iter().map(|(name, role)| {
-        let rules = Rules {
-            allow: rules(role.allow)?,
-            deny: rules(role.deny)?,
-        };
-        Ok((name, rules))
-    });
-    let assign = access.assign.into_iter().map(|assignment| {
-        Ok(Assignment {
-            role: assignment.role,
-            user: assignment.user,
-            claim: assignment.claim,
-            socket: assignment
-                .socket
-                .map(|text| Door::parse(&text))
-                .transpose()?,
-        })
-    });
+    let roles = std::mem::take(&mut access.roles)
+        .into_iter()
+        .map(|(name, role)| {
+            let rules = Rules {
+                allow: rules(role.allow)?,
+                deny: rules(role.deny)?,
+            };
+            Ok((name, rules))
+        });
+    let assign = std::mem::take(&mut access.assign)
+        .into_iter()
+        .map(|assignment| {
+            Ok(Assignment {
+                role: assignment.role,
+                user: assignment.user,
+                claim: assignment.claim,
+                socket: assignment
+                    .socket
+                    .map(|text| Door::parse(&text))
+                    .transpose()?,
+            })
+        });
     Ok(PolicySettings {
         roles: roles.collect::<Result<_, String>>()?,
-        default_role: access.default_role,
+        default_role: access.default_role.take(),
         assign: assign.collect::<Result<_, String>>()?,
     })
 }

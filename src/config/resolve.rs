@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use super::{
-    CommandLimits, Pattern, ProcessSetting, Sandbox,
+    CommandLimits, Pattern, ProcessSetting, Sandbox, access,
     auth::credentials,
     document::{self, BackendTransport, Document, DropIn, Era},
     environment::Environment,
@@ -14,10 +14,9 @@ use super::{
     format, policy,
     quota::Quota,
     settings::{
-        AccessSettings, AuditSettings, BackendName, BackendSettings, CommandSettings, Config,
-        ConnectRetry, EraSetting, Health, HttpSettings, KeysSetting, Listen, ListenTransport,
-        Namespace, Pem, PolicySettings, SessionSetting, Start, StoreKind, TlsSettings,
-        TokenSettings, TokenStore, Transport, Unresolved, VaultKey,
+        AuditSettings, BackendName, BackendSettings, CommandSettings, Config, ConnectRetry,
+        EraSetting, Health, HttpSettings, Listen, ListenTransport, Namespace, PolicySettings,
+        SessionSetting, Start, StoreKind, TokenStore, Transport, Unresolved, VaultKey,
     },
     tree,
     validate::{Outcome, Walk},
@@ -106,7 +105,7 @@ impl<'a> Resolver<'a> {
             self.problems
                 .push(Problem::of_file("listen.idle_exit", what));
         }
-        let policy = policy::of(std::mem::take(&mut self.document.access));
+        let policy = policy::of(&mut self.document.access);
         let policy = policy.unwrap_or_else(|mut problems| {
             self.problems.append(&mut problems);
             PolicySettings::default()
@@ -123,7 +122,7 @@ impl<'a> Resolver<'a> {
                 .map(|text| Pattern::new(text))
                 .collect(),
         };
-        let access = access(self.document.access);
+        let access = access::settings(self.document.access);
         for (key, path) in [
             ("access.keys_file", &access.keys_file),
             ("audit.file", &audit.file),
@@ -295,37 +294,12 @@ fn listen(listen: document::Listen) -> Result<Listen, String> {
         address: format::socket_address(&listen.address)?,
         path: listen.path,
         socket: listen.socket.map(PathBuf::from),
-        tls: listen.tls.map(|tls| TlsSettings {
-            certificate: Pem::of(tls.certificate.into()),
-            key: Pem::of(tls.key),
-            client_ca: tls.client_ca.map(|ca| Pem::of(ca.into())),
-        }),
+        tls: listen.tls.map(access::tls),
         allowed_hosts: listen.allowed_hosts,
         allowed_origins: listen.allowed_origins,
         max_body: listen.max_body.0,
         idle_exit: listen.idle_exit.map(|span| span.0),
     })
-}
-
-fn access(access: document::Access) -> AccessSettings {
-    AccessSettings {
-        local_users: access.local_users,
-        keys: match access.keys {
-            document::Keys::Off => KeysSetting::Off,
-            document::Keys::Allow => KeysSetting::Allow,
-            document::Keys::Require => KeysSetting::Require,
-        },
-        keys_file: access.keys_file.map(PathBuf::from),
-        oauth: access.oauth.map(|oauth| TokenSettings {
-            issuer: oauth.issuer,
-            resource: oauth.resource,
-            audience: oauth.audience,
-            jwks_uri: oauth.jwks_uri.and_then(|uri| format::http_url(&uri).ok()),
-            algorithms: oauth.algorithms,
-            scopes: oauth.scopes,
-        }),
-        insecure: access.insecure,
-    }
 }
 
 fn token_store(store: document::TokenStore) -> TokenStore {

@@ -13,13 +13,14 @@ use super::{
     call_stream, callback, get, legacy,
     modern::{self, Refusal},
     origin::Doors,
+    refusal::deny,
     render::{Rendering, empty, json},
     ring::EventId,
     session::Session,
     sessions::Sessions,
 };
 use crate::{
-    access::{Access, Denied, Peer, Principal, Refused},
+    access::{Access, Peer, Principal, Refused},
     config::Listen,
     credential::Logins,
     mux::{Caller, Mux},
@@ -355,22 +356,6 @@ fn is_json(headers: &HeaderMap) -> bool {
                 .trim()
                 .eq_ignore_ascii_case("application/json")
         })
-}
-
-/// The answer to a request of somebody who may not come in.
-fn deny(denied: Denied) -> Response<Reply> {
-    let Denied {
-        status,
-        challenge,
-        why,
-    } = denied;
-    let mut response = refuse((status, RpcError::new(INVALID_REQUEST, why)));
-    if let Some(challenge) = challenge {
-        response
-            .headers_mut()
-            .insert(header::WWW_AUTHENTICATE, challenge);
-    }
-    response
 }
 
 /// The answer to a request that is refused before its id was read.

@@ -1,15 +1,20 @@
-//! What a client hears whose connection is refused: one answer, whatever it
-//! asked, and the end.
+//! What a client hears who may not come in: one whose connection is refused, one
+//! answer, whatever it asked, and the end; one whose request is, why not.
 
 use std::{sync::Arc, time::Duration};
 
+use http::{Response, header};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::Semaphore,
     time::timeout,
 };
 
-use crate::access::Refused;
+use super::{body::Reply, endpoint::refuse};
+use crate::{
+    access::{Denied, Refused},
+    protocol::{RpcError, error::INVALID_REQUEST},
+};
 
 /// How many are told at once; others find their connection closed.
 const AT_ONCE: usize = 64;
@@ -57,4 +62,20 @@ impl Refusal {
         };
         let _ = timeout(PATIENCE, parting).await;
     }
+}
+
+/// The answer to a request of somebody who may not come in.
+pub(super) fn deny(denied: Denied) -> Response<Reply> {
+    let Denied {
+        status,
+        challenge,
+        why,
+    } = denied;
+    let mut response = refuse((status, RpcError::new(INVALID_REQUEST, why)));
+    if let Some(challenge) = challenge {
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
 }

@@ -88,6 +88,9 @@ impl Issuer {
     }
 }
 
+/// What is wrong with a token, and how it is made so.
+type Change<'a> = (&'a str, &'a dyn Fn(&mut Value, &mut Value));
+
 struct House {
     issuer: Issuer,
     peer: Peer,
@@ -103,7 +106,7 @@ fn house(further: &str) -> House {
     let mux = Setup::one("b", &peer).top(&top).handed(&listener).serve();
     House {
         issuer,
-        peer: peer,
+        peer,
         mux,
         resource,
     }
@@ -144,7 +147,6 @@ fn only_a_token_that_is_right_in_everything_lets_in() {
         200
     );
     let now = house.claims()["iat"].as_u64().expect("a number");
-    type Change<'a> = (&'a str, &'a dyn Fn(&mut Value, &mut Value));
     let wrong: &[Change<'_>] = &[
         ("expired", &|_, claims| claims["exp"] = json!(now - 120)),
         ("without an end", &|_, claims| claims["exp"] = Value::Null),

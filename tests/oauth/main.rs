@@ -31,6 +31,7 @@ mod answers;
 mod cli;
 mod cores;
 mod crash;
+mod door;
 mod grants;
 mod harness;
 mod logins;

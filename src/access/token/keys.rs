@@ -39,7 +39,7 @@ const MAX_KEYS: usize = 64;
 pub(super) struct Key {
     id: Option<String>,
     algorithm: Option<Algorithm>,
-    pub(super) key: DecodingKey,
+    pub(super) checks: DecodingKey,
 }
 
 /// Those of one authorization server.
@@ -51,7 +51,7 @@ struct Inner {
     issuer: String,
     place: Option<Url>,
     held: ArcSwapOption<Held>,
-    fetching: Mutex<Fetching>,
+    course: Mutex<Fetching>,
 }
 
 #[derive(Debug)]
@@ -83,7 +83,7 @@ impl Keys {
             issuer,
             place,
             held: ArcSwapOption::empty(),
-            fetching: Mutex::default(),
+            course: Mutex::default(),
         }))
     }
 
@@ -120,7 +120,7 @@ impl Inner {
             return None;
         }
         let mut fitting = held.keys.iter().filter(|key| {
-            key.key.family() == algorithm.family()
+            key.checks.family() == algorithm.family()
                 && key.algorithm.is_none_or(|own| own == algorithm)
                 && id.is_none_or(|id| key.id.as_deref() == Some(id))
         });
@@ -176,7 +176,7 @@ impl Inner {
     }
 
     fn fetching(&self) -> MutexGuard<'_, Fetching> {
-        self.fetching.lock().unwrap_or_else(PoisonError::into_inner)
+        self.course.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -199,7 +199,7 @@ fn read(document: &[u8]) -> Vec<Arc<Key>> {
             Arc::new(Key {
                 id: jwk.common.key_id,
                 algorithm,
-                key,
+                checks: key,
             })
         })
     });

@@ -198,7 +198,7 @@ impl Tokens {
         validation.set_audience(&self.audience);
         validation.set_issuer(&[&self.issuer]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        decode::<Claims>(text, &key.key, &validation)
+        decode::<Claims>(text, &key.checks, &validation)
             .map(|token| token.claims)
             .map_err(|error| self.wrong(&error.to_string()))
     }

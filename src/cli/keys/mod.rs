@@ -1,12 +1,7 @@
 //! `mcpmux keys`: the API keys of clients. The mcpmux that runs sees every change
 //! of their file by itself.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{io, path::Path, process::ExitCode, time::Duration};
 
 mod table;
 
@@ -107,7 +102,7 @@ pub(super) fn run(args: &Args, config: Option<&Path>, log: LogOptions) -> ExitCo
 }
 
 /// Does what is asked; gives what stdout is to say.
-fn act(verb: &Verb, path: &PathBuf, setting: KeysSetting) -> Result<String, keys::KeyError> {
+fn act(verb: &Verb, path: &Path, setting: KeysSetting) -> Result<String, keys::KeyError> {
     match verb {
         Verb::Add {
             name,
