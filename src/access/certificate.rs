@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use x509_parser::{
     certificate::X509Certificate,
     extensions::GeneralName,
-    objects::{oid_registry, oid2sn},
+    objects::{oid_registry, oid2abbrev},
     prelude::FromDer,
     x509::AttributeTypeAndValue,
 };
@@ -40,7 +40,7 @@ fn subject(certificate: &X509Certificate<'_>) -> Option<String> {
 
 fn attribute(attribute: &AttributeTypeAndValue<'_>) -> String {
     let oid = attribute.attr_type();
-    let name = oid2sn(oid, oid_registry()).map_or_else(|_| oid.to_id_string(), str::to_owned);
+    let name = oid2abbrev(oid, oid_registry()).map_or_else(|_| oid.to_id_string(), str::to_owned);
     let mut text = format!("{name}=");
     if let Ok(value) = attribute.as_str() {
         for c in value.chars() {
