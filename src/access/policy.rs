@@ -100,7 +100,8 @@ fn holds(claim: &Value, value: &str) -> bool {
     match claim {
         Value::String(text) => text == value || text.split(' ').any(|word| word == value),
         Value::Array(items) => items.iter().any(|item| item.as_str() == Some(value)),
-        Value::Bool(_) | Value::Number(_) => claim.to_string() == value,
+        Value::Bool(is) => value == if *is { "true" } else { "false" },
+        Value::Number(number) => number.to_string() == value,
         Value::Null | Value::Object(_) => false,
     }
 }

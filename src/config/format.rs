@@ -34,8 +34,7 @@ pub(super) fn check(format: &str, text: &str) -> Result<(), String> {
         "access-rule" => Rule::parse(text).map(drop),
         "door" => Door::parse(text).map(drop),
         "tool-name" => tool_name(text),
-        "pattern" if text.is_empty() => Err("is empty".to_owned()),
-        "file" | "directory" if text.is_empty() => Err("is empty".to_owned()),
+        "pattern" | "file" | "directory" if text.is_empty() => Err("is empty".to_owned()),
         _ => Ok(()),
     }
 }

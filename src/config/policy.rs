@@ -47,18 +47,18 @@ pub(super) fn pin(pin: document::Pin) -> Pin {
 // The validation has let through what is read here.
 
 fn read(access: &mut document::Access) -> Result<PolicySettings, String> {
-    let rules = |list: Vec<String>| {
+    let parse = |list: Vec<String>| {
         let rules = list.iter().map(|text| Rule::parse(text));
         rules.collect::<Result<Vec<_>, _>>()
     };
     let roles = std::mem::take(&mut access.roles)
         .into_iter()
         .map(|(name, role)| {
-            let rules = Rules {
-                allow: rules(role.allow)?,
-                deny: rules(role.deny)?,
+            let role = Rules {
+                allow: parse(role.allow)?,
+                deny: parse(role.deny)?,
             };
-            Ok((name, rules))
+            Ok((name, role))
         });
     let assign = std::mem::take(&mut access.assign)
         .into_iter()

@@ -197,7 +197,7 @@ fn what_one_may_not_use_is_not_there() {
         for (method, params, names) in same {
             let answers = names.iter().map(|name| {
                 let (method, params) = (method.replace("NAME", name), params.replace("NAME", name));
-                without_name(few.request(&method, &params), name)
+                without_name(&few.request(&method, &params), name)
             });
             let answers: Vec<_> = answers.collect();
             assert!(answers[0].contains("error"), "{method}: {answers:?}");
@@ -241,7 +241,7 @@ fn who_has_no_role_may_do_nothing() {
         let nobody = house.all(era);
         assert_eq!(nobody.names(), [""; 0]);
         for name in ["docs__read", "nope"] {
-            let answer = without_name(nobody.call(name, None), name);
+            let answer = without_name(&nobody.call(name, None), name);
             assert!(answer.contains("Unknown tool: NAME"), "{answer}");
         }
         let (code, _) = nobody.request("acme/do", "").error();

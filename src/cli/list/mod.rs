@@ -104,10 +104,8 @@ pub(super) fn run(args: &Args, config: Option<&Path>, log: LogOptions) -> ExitCo
 fn role(args: &Args, config: &Config) -> Result<Option<String>, String> {
     let roles = &config.policy.roles;
     if let Some(role) = &args.role {
-        return match roles.contains_key(role) {
-            true => Ok(Some(role.clone())),
-            false => Err(role.clone()),
-        };
+        let there = roles.contains_key(role).then(|| Some(role.clone()));
+        return there.ok_or_else(|| role.clone());
     }
     let door = match &config.listen.socket {
         Some(path) => Door::Unix(path.clone()),

@@ -10,6 +10,7 @@ use crate::{
 
 /// The kinds of things of a backend that may be used at all.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a kind of its own")]
 pub(super) struct Reach {
     pub(super) tools: bool,
     pub(super) prompts: bool,

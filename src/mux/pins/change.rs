@@ -101,7 +101,7 @@ fn differing(was: &str, now: &str) -> (String, String) {
         .zip(&now)
         .take_while(|(one, other)| one == other)
         .count();
-    let start = if same > CONTEXT { same - CONTEXT } else { 0 };
+    let start = same.saturating_sub(CONTEXT);
     let part = |text: &[char]| {
         let mut shown = String::new();
         if text.is_empty() {
@@ -145,7 +145,7 @@ mod tests {
         };
         assert_eq!(
             change.line(),
-            "has changed; description: …e file from the disk and gives it back.\" -> …e file from the disk and sends it\\nto \\u{202e} me.\"; inputSchema: {} -> none; title: none -> \"T\""
+            "has changed; description: … file from the disk and gives it back.\" -> … file from the disk and sends it\\nto \\u{202e} me.\"; inputSchema: {} -> none; title: none -> \"T\""
         );
     }
 }
