@@ -131,6 +131,7 @@ impl House<'_> {
             &self.logins,
             &self.memory,
             Arc::clone(&self.limits),
+            Arc::clone(self.access.audit()),
         );
         let serving = stdio::serve(
             Arc::clone(&mux),
@@ -190,6 +191,7 @@ impl House<'_> {
             &self.logins,
             &self.memory,
             Arc::clone(&self.limits),
+            Arc::clone(self.access.audit()),
         );
         let serving = listener::serve(
             Arc::clone(&mux),

@@ -132,6 +132,14 @@ fn a_caller_that_goes_away_and_one_that_is_refused_are_recorded() {
     let refused = &recorded.records(2)[1];
     assert_eq!(refused["outcome"], "refused");
     assert!(refused["why"].as_str().unwrap().contains("evil.example"));
+
+    let mut connection = Connection::open(recorded.mux.address());
+    let headers = [("X-API-Key", "mcpmux_wrong")];
+    connection.request("POST", "/mcp", &headers, "{}").unwrap();
+    assert_eq!(connection.reply().status, 401);
+    let text = recorded.records(3)[2].to_string();
+    assert!(text.contains("its credential is wrong"), "{text}");
+    assert!(!text.contains("mcpmux_wrong"), "{text}");
 }
 
 #[test]

@@ -135,7 +135,7 @@ fn house() -> &'static House {
                     Config::parse(&text, "fuzz", &environment)
                 };
                 let config = read().expect("a configuration");
-                let access = Access::open(&config, &[address]).expect("a loopback address");
+                let access = Access::open(&config, &[address], Arc::default()).expect("a loopback address");
                 told.send(address).expect("somebody waits");
                 let mut taken = Taken::default();
                 let (name, listener) = (String::new(), Listener::Tcp(listener));

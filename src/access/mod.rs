@@ -13,7 +13,10 @@ use http::HeaderMap;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
-use crate::config::{Config, Door, Environment, KeysSetting, ListenTransport};
+use crate::{
+    audit::Audit,
+    config::{Config, Door, Environment, KeysSetting, ListenTransport},
+};
 
 mod certificate;
 mod denial;
@@ -92,8 +95,12 @@ struct Recognised {
 
 impl Access {
     /// As `config` has it, for an mcpmux that listens on the TCP addresses
-    /// `addresses`. Blocks.
-    pub fn open(config: &Config, addresses: &[SocketAddr]) -> Result<Self, AccessError> {
+    /// `addresses`; `audit` records who is refused. Blocks.
+    pub fn open(
+        config: &Config,
+        addresses: &[SocketAddr],
+        audit: Arc<Audit>,
+    ) -> Result<Self, AccessError> {
         let settings = &config.access;
         let listen = &config.listen;
         let http = listen.transport == ListenTransport::Http;
@@ -136,8 +143,13 @@ impl Access {
                 .map_err(AccessError::Setting)?,
             required,
             insecure: settings.insecure,
-            log: Log::default(),
+            log: Log::new(audit),
         })
+    }
+
+    /// Where is recorded who called what, and who was refused.
+    pub fn audit(&self) -> &Arc<Audit> {
+        self.log.audit()
     }
 
     /// Who launched this mcpmux.
@@ -205,8 +217,7 @@ impl Access {
             tracing::debug!("{} must show a credential: {why}", peer.from);
             return Ok(peer);
         }
-        self.log
-            .say(&format!("refused a connection from {}: {why}", peer.from));
+        self.log.refused("a connection", &peer.from, why);
         Err(Refused)
     }
 
@@ -258,10 +269,8 @@ impl Access {
                 _ => "its credential is wrong, revoked or expired",
             };
             let status = denied.status.as_u16();
-            self.log.say(&format!(
-                "refused a request from {} ({status}): {what}",
-                peer.from
-            ));
+            let why = format!("{what} ({status})");
+            self.log.refused("a request", &peer.from, &why);
         }
         known
     }

@@ -6,17 +6,15 @@ use memchr::memmem;
 use serde_json::value::RawValue;
 
 use super::{Audit, record::Record};
-use crate::{
-    access::Principal,
-    protocol::{Kind, Message, RawObject, error, method},
-};
+use crate::protocol::{Kind, Message, RawObject, error, method};
 
 /// The record of a call that is under way. One that is dropped before its
 /// response was that of a caller that went away.
 #[derive(Debug)]
 pub struct Entry {
     audit: Arc<Audit>,
-    principal: Principal,
+    caller: String,
+    role: String,
     request: Message,
     begun: Instant,
     /// Whom it went to.
@@ -27,10 +25,11 @@ pub struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(audit: Arc<Audit>, principal: Principal, request: &Message) -> Self {
+    pub(super) fn new(audit: Arc<Audit>, caller: &str, role: &str, request: &Message) -> Self {
         Self {
             audit,
-            principal,
+            caller: caller.to_owned(),
+            role: role.to_owned(),
             request: request.clone(),
             begun: Instant::now(),
             target: None,
@@ -82,7 +81,7 @@ impl Drop for Entry {
             .and_then(|_| arguments(&self.request));
         let trace = trace(&self.request);
         self.audit.write(&Record {
-            role: Some(self.principal.role()),
+            role: Some(&self.role),
             method: self.request.method(),
             backend,
             name: name.as_deref(),
@@ -93,7 +92,7 @@ impl Drop for Entry {
             sent: Some(self.sent),
             trace: trace.as_deref(),
             arguments: arguments.as_deref(),
-            ..Record::of(self.principal.name())
+            ..Record::of(&self.caller)
         });
     }
 }

@@ -10,7 +10,6 @@ use std::{path::Path, sync::Arc};
 use tracing::{error, info};
 
 use crate::{
-    access::Principal,
     config::{AuditSettings, Pattern},
     protocol::Message,
     systemd,
@@ -43,11 +42,11 @@ impl Audit {
         })
     }
 
-    /// Begins the record of a call: `request` of `principal`. `None` if nothing
-    /// is recorded.
-    pub fn begin(self: &Arc<Self>, principal: &Principal, request: &Message) -> Option<Entry> {
+    /// Begins the record of a call: `request` of `caller` in `role`. `None` if
+    /// nothing is recorded.
+    pub fn begin(self: &Arc<Self>, caller: &str, role: &str, request: &Message) -> Option<Entry> {
         let wanted = self.journal || self.file.is_some();
-        wanted.then(|| Entry::new(Arc::clone(self), principal.clone(), request))
+        wanted.then(|| Entry::new(Arc::clone(self), caller, role, request))
     }
 
     /// Records that somebody was not let in, or with nothing that says what is

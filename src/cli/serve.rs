@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::Path, process::ExitCode, sync::Arc, time::Durat
 use super::{exit, start_log};
 use crate::{
     access::Access,
+    audit::Audit,
     config::{Config, ConfigError, ListenTransport},
     daemon,
     systemd::{Listener, LogOptions, Notifier, Taken, refuse, take_descriptors},
@@ -73,7 +74,8 @@ pub(super) fn run(args: &Args, config: Option<&Path>, log: &LogOptions) -> ExitC
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let access = match Access::open(&config, &addresses(&config, &taken)) {
+    let audit = Audit::new(&config.audit);
+    let access = match Access::open(&config, &addresses(&config, &taken), audit) {
         Ok(access) => access,
         Err(error) => {
             tracing::error!("{error}");

@@ -31,7 +31,11 @@ impl Mux {
         };
         Exchange::new(async_stream::stream! {
             let Some(id) = request.id().cloned() else { return };
-            let mut entry = mux.audit.begin(&visitor.principal, &request);
+            let mut entry = mux.audit.begin(
+                visitor.principal.name(),
+                visitor.principal.role(),
+                &request,
+            );
             let mut relay = match mux.begin(caller, request, &id).await {
                 Ok(relay) => relay,
                 Err(refusal) => {

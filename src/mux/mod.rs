@@ -130,23 +130,26 @@ impl Mux {
     /// Must be called within a Tokio runtime.
     pub fn start(config: &Config, logins: &Logins) -> Arc<Self> {
         let limits = Arc::new(Limits::new(config));
-        Self::start_with(config, logins, &Memory::default(), limits)
+        let audit = Audit::new(&config.audit);
+        Self::start_with(config, logins, &Memory::default(), limits, audit)
     }
 
     /// The same, with what `memory` knows of the backends: clients are shown that
-    /// until the backends have come up; and with what is left of `limits`.
+    /// until the backends have come up; and with what is left of `limits`;
+    /// `audit` records the calls.
     pub fn start_with(
         config: &Config,
         logins: &Logins,
         memory: &Memory,
         limits: Arc<Limits>,
+        audit: Arc<Audit>,
     ) -> Arc<Self> {
         let enabled = config.backends.iter().filter(|settings| settings.enabled);
         let backends = enabled.map(|settings| reload::new(settings, logins, memory));
         let mux = Arc::new(Self::of(
             backends.collect(),
             config.connect_retry,
-            Audit::new(&config.audit),
+            audit,
             limits,
             &config.policy,
             memory.pins(),
