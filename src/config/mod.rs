@@ -15,6 +15,7 @@ mod environment;
 mod error;
 mod expand;
 mod format;
+mod kept;
 mod keyword;
 mod location;
 mod pattern;

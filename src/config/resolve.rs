@@ -6,17 +6,17 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use super::{
-    CommandLimits, Pattern, ProcessSetting, Sandbox, access,
+    CommandLimits, ProcessSetting, Sandbox, access,
     auth::credentials,
     document::{self, BackendTransport, Document, DropIn, Era},
     environment::Environment,
     error::{ConfigError, Problem},
-    format, policy,
+    format, kept, policy,
     quota::Quota,
     settings::{
-        AuditSettings, BackendName, BackendSettings, CommandSettings, Config, ConnectRetry,
-        EraSetting, Health, HttpSettings, Listen, ListenTransport, Namespace, PolicySettings,
-        SessionSetting, Start, StoreKind, TokenStore, Transport, Unresolved, VaultKey,
+        BackendName, BackendSettings, CommandSettings, Config, ConnectRetry, EraSetting, Health,
+        HttpSettings, Listen, ListenTransport, Namespace, PolicySettings, SessionSetting, Start,
+        Transport, Unresolved, VaultKey,
     },
     tree,
     validate::{Outcome, Walk},
@@ -110,18 +110,8 @@ impl<'a> Resolver<'a> {
             self.problems.append(&mut problems);
             PolicySettings::default()
         });
-        let token_store = token_store(self.document.token_store);
-        let audit = AuditSettings {
-            journal: self.document.audit.journal,
-            file: self.document.audit.file.map(PathBuf::from),
-            arguments: self
-                .document
-                .audit
-                .arguments
-                .iter()
-                .map(|text| Pattern::new(text))
-                .collect(),
-        };
+        let token_store = kept::token_store(self.document.token_store);
+        let audit = kept::audit(self.document.audit);
         let access = access::settings(self.document.access);
         for (key, path) in [
             ("access.keys_file", &access.keys_file),
@@ -300,27 +290,6 @@ fn listen(listen: document::Listen) -> Result<Listen, String> {
         max_body: listen.max_body.0,
         idle_exit: listen.idle_exit.map(|span| span.0),
     })
-}
-
-fn token_store(store: document::TokenStore) -> TokenStore {
-    TokenStore {
-        enabled: store.enabled,
-        kind: match store.kind {
-            document::StoreKind::Auto => StoreKind::Auto,
-            document::StoreKind::Memory => StoreKind::Memory,
-            document::StoreKind::Runtime => StoreKind::Runtime,
-            document::StoreKind::Vault => StoreKind::Vault,
-            document::StoreKind::Keyring => StoreKind::Keyring,
-        },
-        key: match store.key {
-            document::VaultKey::Auto => VaultKey::Auto,
-            document::VaultKey::Credential => VaultKey::Credential,
-            document::VaultKey::SecretService => VaultKey::SecretService,
-            document::VaultKey::File => VaultKey::File,
-        },
-        path: store.path.map(PathBuf::from),
-        key_file: store.key_file.map(PathBuf::from),
-    }
 }
 
 fn settings(

@@ -12,7 +12,7 @@ use super::{
     body::{Driven, Reply, Unread, read},
     call_stream, callback, get, legacy,
     modern::{self, Refusal},
-    origin::Doors,
+    origin::{Doors, METHODS, cross_origin},
     refusal::deny,
     render::{Rendering, empty, json},
     ring::EventId,
@@ -31,9 +31,6 @@ use crate::{
 
 /// Where a supervisor may ask whether mcpmux serves.
 pub(super) const HEALTH: &str = "/healthz";
-
-/// The methods of the MCP endpoint.
-const METHODS: &str = "POST, GET, DELETE";
 
 /// Everything that requests are answered from.
 #[derive(Debug)]
@@ -383,22 +380,4 @@ fn not_allowed(allowed: &'static str) -> Response<Reply> {
         .headers_mut()
         .insert(header::ALLOW, HeaderValue::from_static(allowed));
     response
-}
-
-/// Lets a page of an allowed origin read the answer (Fetch standard, CORS protocol).
-fn cross_origin(headers: &mut HeaderMap, origin: HeaderValue) {
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    headers.insert(header::VARY, HeaderValue::from_static("Origin"));
-    headers.insert(
-        header::ACCESS_CONTROL_ALLOW_METHODS,
-        HeaderValue::from_static(METHODS),
-    );
-    headers.insert(
-        header::ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static("*, Authorization"),
-    );
-    headers.insert(
-        header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("Mcp-Session-Id, WWW-Authenticate"),
-    );
 }

@@ -8,6 +8,9 @@ use http::{HeaderMap, HeaderValue, Uri, header, uri::Authority};
 
 use crate::config::Listen;
 
+/// The methods of the MCP endpoint.
+pub(super) const METHODS: &str = "POST, GET, DELETE";
+
 /// Which hosts and origins are let in.
 #[derive(Debug, Clone)]
 pub(super) struct Doors {
@@ -106,6 +109,24 @@ fn is_same_origin(origin: &str, host: &str) -> bool {
         .strip_prefix("http://")
         .or_else(|| origin.strip_prefix("https://"));
     rest.is_some_and(|rest| !rest.is_empty() && rest.eq_ignore_ascii_case(host))
+}
+
+/// Lets a page of an allowed origin read the answer (Fetch standard, CORS protocol).
+pub(super) fn cross_origin(headers: &mut HeaderMap, origin: HeaderValue) {
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static(METHODS),
+    );
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static("*, Authorization"),
+    );
+    headers.insert(
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("Mcp-Session-Id, WWW-Authenticate"),
+    );
 }
 
 #[cfg(test)]
