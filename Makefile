@@ -68,7 +68,7 @@ fuzz: ## look for inputs that break what must hold, FUZZ=60 seconds each
 	@if command -v cargo-fuzz >/dev/null && rustup run nightly rustc --version; then \
 	    home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && cd fuzz && \
 	    export XDG_CONFIG_HOME="$$home" XDG_STATE_HOME="$$home" XDG_RUNTIME_DIR="$$home" && \
-	    for target in envelope config http; do \
+	    for target in envelope config http token; do \
 	        mkdir -p corpus/$$target && \
 	        cargo +nightly fuzz run $$target corpus/$$target seeds/$$target -- \
 	            -max_total_time=$(FUZZ) -max_len=4096 || exit; \

@@ -132,6 +132,11 @@ fn whatever_a_message_is_its_bytes_are_kept() {
 }
 
 #[test]
+fn whatever_a_token_is_only_the_issuers_lets_in() {
+    fuzz("token", 5_000);
+}
+
+#[test]
 fn whatever_a_configuration_is_it_is_read_and_tells_no_secret() {
     fuzz("config", 500);
 }

@@ -5,6 +5,7 @@
 mod config;
 mod envelope;
 mod http;
+mod token;
 
 /// A function of bytes that panics where something is wrong.
 pub type Harness = fn(&[u8]);
@@ -14,6 +15,7 @@ pub const ALL: &[(&str, Harness)] = &[
     ("envelope", envelope::check),
     ("config", config::check),
     ("http", http::check),
+    ("token", token::check),
 ];
 
 /// Runs the harness of this name.

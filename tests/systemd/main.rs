@@ -15,6 +15,7 @@ mod activation;
 mod authority;
 mod client;
 mod delivery;
+mod doors;
 mod failure;
 mod idle;
 mod installation;
@@ -45,6 +46,7 @@ fn tests() -> Vec<Test> {
     [
         activation::TESTS,
         delivery::TESTS,
+        doors::TESTS,
         failure::TESTS,
         idle::TESTS,
         journal::TESTS,
