@@ -125,14 +125,19 @@ struct House<'a> {
 }
 
 impl House<'_> {
-    async fn serve_stdio(self) -> Result<(), DaemonError> {
-        let mux = Mux::start_with(
+    /// Starts the backends.
+    fn mux(&self) -> Arc<Mux> {
+        Mux::start_with(
             self.config,
             &self.logins,
             &self.memory,
             Arc::clone(&self.limits),
             Arc::clone(self.access.audit()),
-        );
+        )
+    }
+
+    async fn serve_stdio(self) -> Result<(), DaemonError> {
+        let mux = self.mux();
         let serving = stdio::serve(
             Arc::clone(&mux),
             self.access.parent(),
@@ -186,13 +191,7 @@ impl House<'_> {
             Keeping::new(store, left)
         });
         let (presence, pulse) = (Arc::<Presence>::default(), Arc::<Pulse>::default());
-        let mux = Mux::start_with(
-            self.config,
-            &self.logins,
-            &self.memory,
-            Arc::clone(&self.limits),
-            Arc::clone(self.access.audit()),
-        );
+        let mux = self.mux();
         let serving = listener::serve(
             Arc::clone(&mux),
             Arc::clone(&self.logins),
