@@ -17,9 +17,8 @@ use tracing::{
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::{
-    EnvFilter, Layer,
-    filter::FilterExt,
-    filter::Targets,
+    Layer,
+    filter::{FilterExt, Targets},
     fmt,
     layer::{Context, SubscriberExt},
     registry::LookupSpan,
@@ -123,9 +122,9 @@ pub fn init(options: &LogOptions) -> Result<LogGuard, LogError> {
     Ok(LogGuard { _writer: writer })
 }
 
-/// `EnvFilter` takes a word that it does not know for a target at `trace`: a
+/// `Targets` takes a word that it does not know for a target at `trace`: a
 /// mistyped level would silence everything, so words are checked first.
-fn levels(list: &str) -> Result<EnvFilter, LogError> {
+fn levels(list: &str) -> Result<Targets, LogError> {
     let wrong = || LogError::Level(list.to_owned());
     let items: Vec<_> = list.split(',').map(str::trim).collect();
     for item in &items {
@@ -134,9 +133,7 @@ fn levels(list: &str) -> Result<EnvFilter, LogError> {
             return Err(wrong());
         }
     }
-    EnvFilter::builder()
-        .parse(items.join(","))
-        .map_err(|_| wrong())
+    items.join(",").parse().map_err(|_| wrong())
 }
 
 /// Fields of an event become `MCPMUX_…`: `backend` is `MCPMUX_BACKEND`.
