@@ -1,6 +1,9 @@
 //! Who asks, as far as mcpmux knows it.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, LazyLock},
+};
 
 use super::NO_ROLE;
 
@@ -54,6 +57,10 @@ impl fmt::Display for Identity {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Principal(Arc<Known>);
 
+/// Made once: each request begins with it.
+static ANYONE: LazyLock<Principal> =
+    LazyLock::new(|| Principal::new(Identity::Anyone, DEFAULT_ROLE));
+
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Known {
     identity: Identity,
@@ -103,7 +110,7 @@ pub fn role_in(owner: &str) -> &str {
 
 impl Default for Principal {
     fn default() -> Self {
-        Self::new(Identity::Anyone, DEFAULT_ROLE)
+        ANYONE.clone()
     }
 }
 

@@ -138,14 +138,14 @@ impl Credential {
         match &self.0 {
             Source::Fixed(headers) => Ok(carried(headers.clone()?, 0)),
             Source::Helper(renewal) => {
-                let (token, generation) = renewal
-                    .token()
+                // Boxed, as all that is rare: each request has room for what it may wait for.
+                let (token, generation) = Box::pin(renewal.token())
                     .await
                     .map_err(|failure| failed(renewal, failure))?;
                 Ok(carried(only(AUTHORIZATION, bearer(&token)?), generation))
             }
             Source::Login(login) => {
-                let (access, generation) = login.token().await?;
+                let (access, generation) = Box::pin(login.token()).await?;
                 let Some(Access { token, prover }) = access else {
                     return Ok(carried(HeaderMap::new(), generation));
                 };
@@ -196,11 +196,12 @@ impl Credential {
         }
         match &self.0 {
             Source::Fixed(_) => Ok(false),
-            Source::Helper(renewal) => renewal
-                .rejected(used.generation)
+            Source::Helper(renewal) => Box::pin(renewal.rejected(used.generation))
                 .await
                 .map_err(|failure| failed(renewal, failure)),
-            Source::Login(login) => Ok(login.rejected(used.generation, status, headers).await?),
+            Source::Login(login) => {
+                Ok(Box::pin(login.rejected(used.generation, status, headers)).await?)
+            }
         }
     }
 

@@ -77,6 +77,9 @@ impl Bridge {
         progress: u64,
         caller: &Caller,
     ) -> Result<MetaChange, RpcError> {
+        if own.is_none() && !self.leaves_legacy() {
+            return Ok(MetaChange::Keep);
+        }
         let text = own.unwrap_or("{}");
         let object = RawObject::parse(text).map_err(|error| bad_meta(&error))?;
         let mut edit = object.edit();

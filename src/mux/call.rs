@@ -105,13 +105,14 @@ impl Mux {
         if let Some(own) = self.limits.caller(caller.principal.name()) {
             costs.push(own.call().map_err(|error| refused(error.into()))?);
         }
-        let request = if came_back {
+        let as_before;
+        let (request, params) = if came_back {
             self.wait_for_login(&request).await;
-            stripped(&request)
+            as_before = stripped(&request);
+            (&as_before, params::of(&as_before).map_err(refused)?)
         } else {
-            request
+            (&request, params)
         };
-        let params = params::of(&request).map_err(refused)?;
         let level = match caller.era() {
             Era::Legacy => caller.level,
             Era::Modern => Level::wanted(&params),
@@ -119,14 +120,14 @@ impl Mux {
         let sending = Sending {
             instances: &self.instances,
             caller: &caller,
-            request: &request,
+            request,
             params: &params,
             level,
             inputs: None,
         };
         let mut turns = 0;
         let (targets, clock, leg) = loop {
-            let targets = self.targets(&caller, &request, &params).await;
+            let targets = self.targets(&caller, request, &params).await;
             let targets = targets.map_err(refused)?;
             let Some(target) = targets.front() else {
                 return Err(refused(RpcError::method_not_found(

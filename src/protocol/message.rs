@@ -1,6 +1,6 @@
 //! One JSON-RPC message: its envelope read, its payload left as it came.
 
-use std::{fmt, ops::Range};
+use std::{fmt, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
@@ -14,7 +14,7 @@ use super::{
 /// A request's id as it stands on the wire: a string or a number. Two ids are
 /// the same if they are written the same.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Id(Box<str>);
+pub struct Id(Arc<str>);
 
 impl Id {
     /// The id's JSON text.
@@ -54,12 +54,12 @@ pub enum Kind {
         /// Names the response.
         id: Id,
         /// What is asked.
-        method: Box<str>,
+        method: Arc<str>,
     },
     /// Wants none.
     Notification {
         /// What is told.
-        method: Box<str>,
+        method: Arc<str>,
     },
     /// Answers a request.
     Response {

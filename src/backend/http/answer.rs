@@ -19,7 +19,6 @@ use crate::{
 /// Reads a body that is one message.
 pub(super) async fn whole(response: Response, max_message: usize) -> Result<Message, BackendError> {
     let status = response.status();
-    let error = status_error(&response);
     let json = is(&response, "application/json");
     if !json {
         return Err(match status {
@@ -30,13 +29,13 @@ pub(super) async fn whole(response: Response, max_message: usize) -> Result<Mess
                 "answered with {:?} where application/json or text/event-stream is due: is the endpoint's URL right?",
                 media_type(&response)
             )),
-            _ => error,
+            _ => status_error(status),
         });
     }
     let (_, body) = read(response, max_message).await?;
     match Message::parse(body) {
         Ok(message) if matches!(message.kind(), Kind::Response { .. }) => Ok(message),
-        _ if !status.is_success() => Err(error),
+        _ if !status.is_success() => Err(status_error(status)),
         Ok(_) => Err(BackendError::Protocol(
             "answered a request with something else than a response".to_owned(),
         )),
@@ -180,8 +179,7 @@ pub(super) fn is_event_stream(response: &Response) -> bool {
     response.status().is_success() && is(response, sse::MEDIA_TYPE)
 }
 
-pub(super) fn status_error(response: &Response) -> BackendError {
-    let status = response.status();
+pub(super) fn status_error(status: StatusCode) -> BackendError {
     let detail = match status {
         StatusCode::UNAUTHORIZED => {
             ": it wants a credential, or another one (see this backend's auth)".to_owned()

@@ -96,8 +96,8 @@ impl HttpLink {
                             call.client.pause(pause_of(&events));
                         }
                         let again = {
-                            let resuming = link.resume(&events, &mut resumed, error);
-                            tokio::pin!(resuming);
+                            let mut resuming =
+                                Box::pin(link.resume(&events, &mut resumed, error));
                             loop {
                                 tokio::select! {
                                     biased;
@@ -180,7 +180,8 @@ impl OpenCall {
                 let Some(answer) = answer else {
                     return Some(message);
                 };
-                let _ = self.link.send(&answer).await;
+                // Boxed: each call has room for what it may wait for.
+                let _ = Box::pin(self.link.send(&answer)).await;
                 None
             }
             Kind::Response {

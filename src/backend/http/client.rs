@@ -99,6 +99,14 @@ impl Client {
         &self.uri
     }
 
+    /// Adds the headers that each request to the endpoint has and that are its own.
+    pub(super) fn mark(&self, headers: &mut HeaderMap) {
+        if matches!(self.pool, Way::Plain(_)) {
+            let host = || self.host.clone();
+            headers.entry(header::HOST).or_insert_with(host);
+        }
+    }
+
     /// Sends a request to the endpoint, and again to where it is redirected
     /// within the endpoint's origin.
     pub(super) async fn send(
@@ -157,11 +165,7 @@ impl Client {
             Way::Plain(pool) => {
                 let target = request.uri().path_and_query().cloned();
                 *request.uri_mut() = target.map(Uri::from).unwrap_or_default();
-                let host = || self.host.clone();
-                request
-                    .headers_mut()
-                    .entry(header::HOST)
-                    .or_insert_with(host);
+                self.mark(request.headers_mut());
                 return Ok(pool.request(request).await?.map(Either::Left));
             }
             Way::Tls(pool) => pool.request(request).await,

@@ -189,7 +189,7 @@ impl HttpLink {
         if response.status().is_success() {
             Ok(())
         } else {
-            Err(status_error(&response))
+            Err(status_error(response.status()))
         }
     }
 
@@ -220,12 +220,13 @@ impl HttpLink {
                 StatusCode::NOT_FOUND
                     if mode.session.is_some() && std::mem::take(&mut may_renew) =>
                 {
-                    self.renew(mode.session.as_ref()).await?;
+                    Box::pin(self.renew(mode.session.as_ref())).await?;
                 }
                 StatusCode::BAD_REQUEST if mode.session.is_some() && may_renew => {
                     // Servers built on a widespread example answer 400 where
                     // the specification wants 404.
-                    let (parts, text) = answer::read(response, self.max_message).await?;
+                    let reading = Box::pin(answer::read(response, self.max_message));
+                    let (parts, text) = reading.await?;
                     if !String::from_utf8_lossy(&text)
                         .to_ascii_lowercase()
                         .contains("session")
@@ -234,7 +235,7 @@ impl HttpLink {
                         return Ok(http::Response::from_parts(parts, body));
                     }
                     may_renew = false;
-                    self.renew(mode.session.as_ref()).await?;
+                    Box::pin(self.renew(mode.session.as_ref())).await?;
                 }
                 _ => return Ok(response),
             }
@@ -270,7 +271,10 @@ impl HttpLink {
 
     /// From now on requests are of `revision` and within `session`.
     pub(super) fn set_mode(&self, revision: Option<Revision>, session: Option<HeaderValue>) {
-        let mut headers = self.headers.clone();
+        // Room for what a request gets as well, so that its copy need not grow twice.
+        let mut headers = HeaderMap::with_capacity(self.headers.len() + 7);
+        headers.extend(self.headers.clone());
+        self.client.mark(&mut headers);
         headers.insert(header::USER_AGENT, USER_AGENT);
         headers.insert(header::CONTENT_TYPE, JSON);
         headers.insert(header::ACCEPT, ACCEPT_BOTH);

@@ -81,7 +81,7 @@ impl Pool {
             let was_kept = kept.is_some();
             let mut wire = match kept {
                 Some(wire) => wire,
-                None => self.connect().await?,
+                None => Box::pin(self.connect()).await?,
             };
             let mut error = match wire.send(request).await {
                 Ok(response) => {

@@ -207,7 +207,7 @@ impl Wire {
                         .to_owned(),
                 )
             } else {
-                status_error(&response)
+                status_error(response.status())
             });
         }
         let mut events = Events::new(response, self.max_message);
@@ -270,7 +270,7 @@ impl Wire {
                     self.close(BackendError::Http("it has lost the session".to_owned()));
                     Err(self.closed_error())
                 }
-                _ => Err(status_error(&response)),
+                _ => Err(status_error(response.status())),
             }
         };
         tokio::select! {
