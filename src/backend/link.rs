@@ -56,7 +56,7 @@ impl Way {
         way: fn(HttpSettings, Credential, Arc<Client>) -> Self,
     ) -> Result<Self, String> {
         let credential = Credential::new(&http.auth, &Environment::process(), login);
-        let client = Arc::new(Client::new(&http.endpoint)?);
+        let client = Arc::new(Client::new(&http.endpoint, http.socket.as_deref())?);
         Ok(way(http.clone(), credential, client))
     }
 }

@@ -1,6 +1,7 @@
-//! Another MCP endpoint as the one backend of a mcpmux that comes and goes.
+//! Another MCP endpoint, as a command line names it, and as the one backend of a
+//! mcpmux that comes and goes.
 
-use std::time::Duration;
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use url::Url;
 
@@ -13,6 +14,9 @@ use crate::{
     },
 };
 
+/// The path of an endpoint, unless told (`listen.path`).
+const PATH: &str = "/mcp";
+
 /// The longest message, in bytes.
 const MAX_MESSAGE: usize = 64 << 20;
 
@@ -23,8 +27,58 @@ const LONG: Duration = Duration::from_secs(30 * 24 * 3600);
 /// is tried again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// An MCP endpoint over HTTP, by way of TCP or of a unix socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Endpoint {
+    /// Its URL; the host is not used where there is a socket.
+    pub(super) url: Url,
+    /// The unix socket by which it is reached.
+    pub(super) socket: Option<PathBuf>,
+}
+
+impl Endpoint {
+    /// The endpoint at `path` behind the unix `socket`.
+    pub(super) fn behind(socket: PathBuf, path: &str) -> Result<Self, String> {
+        let url = format!("http://localhost{path}");
+        Ok(Self {
+            url: url.parse().map_err(|error| format!("{url}: {error}"))?,
+            socket: Some(socket),
+        })
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = String;
+
+    /// A URL, `unix:/path/of/the.sock`, or with the path of the endpoint behind it if
+    /// that is not `/mcp`: `unix:/path/of/the.sock:/path`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some(place) = text.strip_prefix("unix:") else {
+            let url = text.parse().map_err(|error| format!("{error}"))?;
+            return Ok(Self { url, socket: None });
+        };
+        let (socket, path) = match place.split_once(":/") {
+            Some((socket, path)) => (socket, format!("/{path}")),
+            None => (place, PATH.to_owned()),
+        };
+        if !socket.starts_with('/') {
+            return Err("the path of a socket is absolute: unix:/path".to_owned());
+        }
+        Self::behind(socket.into(), &path)
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.socket {
+            Some(socket) => write!(f, "unix:{}", socket.display()),
+            None => write!(f, "{}", self.url),
+        }
+    }
+}
+
 /// To be looked at once, within `patience`.
-pub(super) fn once(endpoint: &Url, patience: Duration) -> Config {
+pub(super) fn once(endpoint: &Endpoint, patience: Duration) -> Config {
     let retry = ConnectRetry {
         enabled: false,
         max_delay: patience,
@@ -35,7 +89,7 @@ pub(super) fn once(endpoint: &Url, patience: Duration) -> Config {
 
 /// To be one client's for as long as that stays, also when the endpoint is away
 /// for a while.
-pub(super) fn kept(endpoint: &Url) -> Config {
+pub(super) fn kept(endpoint: &Endpoint) -> Config {
     let retry = ConnectRetry {
         enabled: true,
         max_delay: PATIENCE,
@@ -45,12 +99,13 @@ pub(super) fn kept(endpoint: &Url) -> Config {
 }
 
 fn behind(
-    endpoint: &Url,
+    endpoint: &Endpoint,
     session: SessionSetting,
     timeout: Duration,
     connect_retry: ConnectRetry,
 ) -> Config {
     let name = endpoint
+        .url
         .host_str()
         .unwrap_or_default()
         .replace([':', '[', ']'], "");
@@ -73,7 +128,8 @@ fn behind(
         health: None,
         pin: Pin::Off,
         transport: Ok(Transport::Http(HttpSettings {
-            endpoint: endpoint.clone(),
+            endpoint: endpoint.url.clone(),
+            socket: endpoint.socket.clone(),
             headers: Vec::new(),
             auth: shown(),
         })),
@@ -101,5 +157,33 @@ fn shown() -> Auth {
             token: Secret::new(key),
         },
         _ => Auth::None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_a_url_or_a_socket() {
+        let of = |text: &str| {
+            text.parse::<Endpoint>()
+                .map(|it| (it.url.into(), it.socket))
+        };
+        let url = |url: &str| String::from(url);
+        let tcp = of("http://127.0.0.1:8080/mcp");
+        assert_eq!(tcp, Ok((url("http://127.0.0.1:8080/mcp"), None)));
+        let unix = of("unix:/run/m.sock");
+        assert_eq!(
+            unix,
+            Ok((url("http://localhost/mcp"), Some("/run/m.sock".into())))
+        );
+        let other = of("unix:/run/m.sock:/x/y");
+        assert_eq!(
+            other,
+            Ok((url("http://localhost/x/y"), Some("/run/m.sock".into())))
+        );
+        assert!(of("unix:m.sock").is_err());
+        assert!(of("nonsense").is_err());
     }
 }

@@ -33,6 +33,7 @@ mod stdio;
 mod survey;
 mod terminal;
 mod tools;
+mod whereabouts;
 
 /// One MCP endpoint in front of many servers.
 ///

@@ -1,20 +1,17 @@
 //! `mcpmux stdio`: a client that speaks only stdio, in front of the mcpmux that
 //! runs.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::Path,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{path::Path, process::ExitCode, time::Duration};
 
 use tokio_util::sync::CancellationToken;
-use url::Url;
 
-use super::{endpoint, exit, quieter, start_log, survey};
+use super::{
+    endpoint::{self, Endpoint},
+    exit, quieter, start_log, survey, whereabouts,
+};
 use crate::{
     access::{DEFAULT_ROLE, Identity, Principal},
-    config::{Config, ListenTransport},
+    config::{Config, Environment},
     credential::Logins,
     listener::stdio,
     mux::Mux,
@@ -29,9 +26,14 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// For a client that can only launch a program: it gets what every other client
 /// of the mcpmux gets, and starts no server of its own. A mcpmux whose socket
 /// systemd holds is started by it.
+///
+/// It is looked for at the unix socket of the configuration (`listen.socket`), at the
+/// one of mcpmux.socket ($XDG_RUNTIME_DIR/mcpmux/mcpmux.sock) unless --config names
+/// another configuration, then at `listen.address`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Exit status: 0 when the client has left, 78 if the configuration is wrong.
+Exit status: 0 when the client has left, 69 if no mcpmux is reached, 78 if the
+configuration is wrong.
 
 Environment:
   MCPMUX_KEY   an API key or access token to show to the endpoint (`Authorization: Bearer`)
@@ -39,9 +41,10 @@ Environment:
 Example, in the configuration of a client:
   { \"mcpServers\": { \"mcpmux\": { \"command\": \"mcpmux\", \"args\": [\"stdio\"] } } }")]
 pub(super) struct Args {
-    /// The endpoint [default: what `listen` of the configuration says]
+    /// The endpoint: a URL, or a unix socket as unix:/path [default: the first that
+    /// is there]
     #[arg(long, value_name = "URL")]
-    endpoint: Option<Url>,
+    endpoint: Option<Endpoint>,
 }
 
 pub(super) fn run(args: &Args, config: Option<&Path>, log: LogOptions) -> ExitCode {
@@ -49,46 +52,40 @@ pub(super) fn run(args: &Args, config: Option<&Path>, log: LogOptions) -> ExitCo
         Ok(log) => log,
         Err(code) => return code,
     };
-    let endpoint = match &args.endpoint {
-        Some(endpoint) => endpoint.clone(),
-        None => match Config::load(config).map(|config| configured(&config)) {
-            Ok(Ok(endpoint)) => endpoint,
-            Ok(Err(why)) => {
-                eprintln!("mcpmux: {why}");
-                return exit::CONFIG.into();
-            }
-            Err(error) => {
-                eprintln!("{error}");
-                return exit::CONFIG.into();
-            }
-        },
-    };
-    survey::run(bridge(endpoint))
-}
-
-/// Where the mcpmux of `config` is reached.
-fn configured(config: &Config) -> Result<Url, String> {
-    if config.listen.transport == ListenTransport::Stdio {
-        return Err("listen.transport is stdio: name what to reach with --endpoint".to_owned());
+    if let Some(endpoint) = &args.endpoint {
+        return survey::run(bridge(endpoint));
     }
-    let address = config.listen.address;
-    let ip = match address.ip() {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
+    // The shipped unit serves the configuration that is found without being named.
+    let shipped = match config {
+        Some(_) => None,
+        None => whereabouts::shipped(&Environment::process()),
     };
-    let address = SocketAddr::new(ip, address.port());
-    let scheme = if config.listen.tls.is_some() {
-        "https"
-    } else {
-        "http"
+    let places = match Config::load(config) {
+        Ok(config) => whereabouts::of(&config, shipped),
+        Err(error) => {
+            eprintln!("{error}");
+            return exit::CONFIG.into();
+        }
     };
-    let url = format!("{scheme}://{address}{}", config.listen.path);
-    url.parse().map_err(|error| format!("{url}: {error}"))
+    match places {
+        Ok(places) => survey::run(async {
+            match whereabouts::first(places).await {
+                Ok(endpoint) => bridge(&endpoint).await,
+                Err(why) => {
+                    eprintln!("mcpmux: {why}");
+                    exit::UNAVAILABLE.into()
+                }
+            }
+        }),
+        Err(why) => {
+            eprintln!("mcpmux: {why}");
+            exit::CONFIG.into()
+        }
+    }
 }
 
-async fn bridge(endpoint: Url) -> ExitCode {
-    let config = endpoint::kept(&endpoint);
+async fn bridge(endpoint: &Endpoint) -> ExitCode {
+    let config = endpoint::kept(endpoint);
     let mux = Mux::start(&config, &Logins::unattended(&config));
     let stop = CancellationToken::new();
     let serving = stdio::serve(
@@ -115,24 +112,5 @@ async fn bridge(endpoint: Url) -> ExitCode {
             eprintln!("mcpmux: cannot read stdin: {error}");
             ExitCode::FAILURE
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Environment;
-
-    #[test]
-    fn the_endpoint_is_the_one_that_is_configured() {
-        let of = |listen: &str| {
-            let text = format!("listen: {listen}\nbackends: []");
-            let config = Config::parse(&text, "m.yaml", &Environment::default()).expect("right");
-            configured(&config).map(String::from)
-        };
-        assert_eq!(of("{}").as_deref(), Ok("http://127.0.0.1:8080/mcp"));
-        let any = "{ address: ':9', path: /x }";
-        assert_eq!(of(any).as_deref(), Ok("http://[::1]:9/x"));
-        assert!(of("{ transport: stdio }").is_err());
     }
 }

@@ -368,6 +368,7 @@ fn http(backend: document::Backend) -> Result<HttpSettings, String> {
     });
     Ok(HttpSettings {
         endpoint: format::http_url(backend.endpoint.as_deref().unwrap_or_default())?,
+        socket: None,
         headers: headers.collect::<Result<_, String>>()?,
         auth: credentials(backend.auth)?,
     })

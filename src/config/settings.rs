@@ -363,6 +363,9 @@ pub struct CommandSettings {
 pub struct HttpSettings {
     /// The MCP endpoint.
     pub endpoint: Url,
+    /// The unix socket by which it is reached, instead of by TCP to its host; of a
+    /// command line, never of the document.
+    pub socket: Option<PathBuf>,
     /// Static extra headers.
     pub headers: Vec<(HeaderName, Secret)>,
     /// What a request carries to be let in.

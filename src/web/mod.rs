@@ -1,8 +1,9 @@
 //! What every HTTP client in this program shares: how a server is reached
-//! ([`connector`]), with which TLS ([`tls`]), through which proxy ([`proxy`]),
+//! ([`connector`], [`dial`]), with which TLS ([`tls`]), through which proxy ([`proxy`]),
 //! and how it is told who asks. What is asked, and of whom, is the clients' own.
 
 mod connector;
+mod dial;
 mod proxy;
 mod tls;
 
@@ -11,6 +12,7 @@ use std::error::Error;
 use http::HeaderValue;
 
 pub(crate) use connector::{connector, connector_with};
+pub(crate) use dial::{Dial, Stream};
 pub(crate) use proxy::Proxy;
 pub(crate) use tls::tls;
 

@@ -8,9 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{DONE, Desk};
+use super::{DONE, Desk, err, exits, out};
 use crate::support::{
-    Client, Peer, Setup, Step, at, elements, initialize, legacy, member, processes_naming, text,
+    Client, Peer, Setup, Step, at, elements, initialize, legacy, member, processes_naming,
+    refusing, text,
 };
 
 /// `mcpmux serve --stdio` or another server on stdio, spoken to in lines.
@@ -309,4 +310,69 @@ fn a_client_on_stdio_is_one_of_the_mcpmux_that_runs() {
     at(&answer, &["result"]);
     assert_eq!(line.end(), Some(0));
     assert_eq!(peer.starts(), 1, "no server of its own");
+}
+
+#[test]
+fn a_client_on_stdio_comes_in_by_the_unix_socket_before_tcp() {
+    let peer = Peer::new(legacy(&["t"]));
+    let dir = tempfile::tempdir().expect("a directory");
+    let shipped = dir.path().join("mcpmux/mcpmux.sock");
+    std::fs::create_dir(dir.path().join("mcpmux")).expect("a directory");
+    let socket = shipped.to_str().expect("text");
+    let mux = Setup::one("b", &peer)
+        .listen(&format!("socket: {socket}"))
+        .serve();
+    Client::wait_for(&mux, "b__t");
+    // Nobody is at its address: only the socket leads there.
+    let (_held, address) = refusing();
+    let listen = format!("listen:\n  address: {address}\n");
+    let unnamed = Desk::new(&format!("{listen}backends: []"));
+    let mut by_unit = unnamed.command(&["stdio"]);
+    by_unit.env("XDG_RUNTIME_DIR", dir.path());
+    let configured = Desk::new(&format!("{listen}  socket: {socket}\nbackends: []"));
+    let at_path = format!("unix:{socket}");
+    for command in [
+        by_unit,
+        configured.command(&["stdio"]),
+        configured.command(&["stdio", "--config", "mcpmux.yaml"]),
+        Desk::new("").command(&["stdio", "--endpoint", &at_path]),
+    ] {
+        let mut line = Line::open(command);
+        line.initialize();
+        let call = r#"{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"b__t"}}"#;
+        assert_eq!(at(&line.ask(call), &["result"]), DONE);
+        assert_eq!(line.end(), Some(0));
+    }
+    let list = Desk::new("").run(&["list", "--endpoint", &at_path]);
+    exits(&list, 0);
+    assert!(out(&list).contains("b__t"), "{}", out(&list));
+    assert_eq!(peer.starts(), 1, "no server of its own");
+
+    // Another configuration may be another mcpmux's than the unit's.
+    let mut other = unnamed.command(&["stdio", "--config", "mcpmux.yaml"]);
+    other.env("XDG_RUNTIME_DIR", dir.path());
+    let output = other.output().expect("it ends");
+    exits(&output, 69);
+    let said = err(&output);
+    assert!(
+        said.contains(&address.to_string()) && said.contains("mcpmux.socket"),
+        "{said}"
+    );
+    assert!(!said.contains(socket), "{said}");
+}
+
+#[test]
+fn a_client_on_stdio_takes_tcp_where_there_is_no_socket() {
+    let peer = Peer::new(legacy(&["t"]));
+    let mux = Setup::one("b", &peer).serve();
+    Client::wait_for(&mux, "b__t");
+    let desk = Desk::new(&format!(
+        "listen:\n  address: {}\n  socket: /nowhere/m.sock\nbackends: []",
+        mux.address()
+    ));
+    let mut line = Line::open(desk.command(&["stdio"]));
+    line.initialize();
+    let call = r#"{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"b__t"}}"#;
+    assert_eq!(at(&line.ask(call), &["result"]), DONE);
+    assert_eq!(line.end(), Some(0));
 }

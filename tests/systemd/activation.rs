@@ -2,7 +2,9 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader, Write},
     os::unix::fs::PermissionsExt,
+    process::Stdio,
     time::{Duration, Instant},
 };
 
@@ -29,6 +31,10 @@ pub(crate) const TESTS: &[Test] = &[
     (
         "a_unix_socket_is_served_beside_tcp",
         a_unix_socket_is_served_beside_tcp,
+    ),
+    (
+        "a_client_on_stdio_starts_it_through_the_unix_socket",
+        a_client_on_stdio_starts_it,
     ),
     (
         "a_datagram_socket_is_refused_by_name",
@@ -109,6 +115,34 @@ fn a_unix_socket_is_served_beside_tcp(session: &Session) {
     // The folder is the service's too, and must not go with it.
     session.systemctl(&["stop", "mcpmux.service"]);
     Client::Unix(path).assert_echo("demo");
+}
+
+fn a_client_on_stdio_starts_it(session: &Session) {
+    let setup = Setup::new(session, &demo("demo", ""));
+    // No port at all.
+    let unit = "[Socket]\nListenStream=\nListenStream=%t/mcpmux/mcpmux.sock\n";
+    setup.drop_in("mcpmux.socket", "address", unit);
+    setup.listen();
+    let program = setup.path(".local/bin/mcpmux");
+    let mut child = session
+        .command(program.to_str().unwrap())
+        .arg("stdio")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut answers = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut ask = |message: &str| {
+        writeln!(stdin, "{message}").unwrap();
+        answers.next().unwrap().unwrap()
+    };
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"demo__echo","arguments":{"message":"by the socket"},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#;
+    let answer = ask(call);
+    assert!(answer.contains("by the socket"), "{answer}");
+    assert_eq!(session.property("mcpmux.service", "ActiveState"), "active");
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
 }
 
 fn a_datagram_socket_is_refused_by_name(session: &Session) {

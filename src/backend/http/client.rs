@@ -1,7 +1,7 @@
 //! The HTTP client of one backend: pooled connections, direct or through the
 //! system's proxy, and redirects that never leave the configured origin.
 
-use std::{error::Error, fmt::Write, sync::Arc, time::Duration};
+use std::{error::Error, fmt::Write, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
@@ -20,7 +20,7 @@ use url::Url;
 use super::pool::{self, Streamed};
 use crate::{
     backend::BackendError,
-    web::{Proxy, connector, innermost, tls},
+    web::{Dial, Proxy, connector, innermost, tls},
 };
 
 /// How long a connection without use is kept.
@@ -71,18 +71,24 @@ pub(super) struct Failure {
 }
 
 impl Client {
-    /// A client for `endpoint`. Reads the system's root certificates if it
-    /// needs them, once for all clients; error: they, or the proxy, cannot be used.
-    pub(crate) fn new(endpoint: &Url) -> Result<Self, String> {
+    /// A client for `endpoint`, by way of the unix `socket` if there is one. Reads the
+    /// system's root certificates if it needs them, once for all clients; error: they,
+    /// or the proxy, cannot be used.
+    pub(crate) fn new(endpoint: &Url, socket: Option<&Path>) -> Result<Self, String> {
         let uri: Uri = endpoint
             .as_str()
             .parse()
             .map_err(|error| format!("endpoint: {error}"))?;
         let secure = endpoint.scheme() == "https";
-        let pool = match Proxy::of(&uri)? {
-            Some(proxy) => Way::Proxied(pool(HttpsConnector::from((proxy.tunnel(), tls()?)))),
-            None if secure => Way::Tls(pool(HttpsConnector::from((connector(), tls()?)))),
-            None => Way::Plain(pool::Pool::new(uri.clone(), connector())),
+        let plain = |dial| Way::Plain(pool::Pool::new(uri.clone(), dial));
+        let pool = if let Some(socket) = socket {
+            plain(Dial::Unix(socket.into()))
+        } else {
+            match Proxy::of(&uri)? {
+                Some(proxy) => Way::Proxied(pool(HttpsConnector::from((proxy.tunnel(), tls()?)))),
+                None if secure => Way::Tls(pool(HttpsConnector::from((connector(), tls()?)))),
+                None => plain(Dial::Tcp(connector())),
+            }
         };
         // Without the port if it is the scheme's own, as the URL has it.
         let host = &endpoint[url::Position::BeforeHost..url::Position::AfterPort];
@@ -278,7 +284,7 @@ mod tests {
             }
         });
         let endpoint = format!("http://{address}/old").parse().expect("a URL");
-        let client = Client::new(&endpoint).expect("a client");
+        let client = Client::new(&endpoint, None).expect("a client");
         let mut headers = HeaderMap::new();
         let plain = client.send(Method::POST, &headers, Bytes::new()).await;
         assert_eq!(plain.expect("an answer").status(), 200);

@@ -17,14 +17,13 @@ use http::{Request, Response, Uri};
 use http_body::{Body, Frame};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper_util::client::legacy::connect::HttpConnector;
 use tokio::runtime::{Handle, Id};
-use tower_service::Service;
 
 use super::{
     client::{Failure, IDLE, MAX_IDLE, failure},
     wire::Wire,
 };
+use crate::web::Dial;
 
 /// How often connections without use are looked after.
 const SWEEP: Duration = Duration::from_secs(5);
@@ -33,7 +32,7 @@ const SWEEP: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Pool {
     server: Uri,
-    connector: HttpConnector,
+    dial: Dial,
     idle: Mutex<Vec<Idle>>,
     sweeping: AtomicBool,
 }
@@ -59,10 +58,10 @@ pub(super) struct Streamed {
 
 impl Pool {
     /// Connects to nothing yet; `server` has scheme and authority.
-    pub(super) fn new(server: Uri, connector: HttpConnector) -> Arc<Self> {
+    pub(super) fn new(server: Uri, dial: Dial) -> Arc<Self> {
         Arc::new(Self {
             server,
-            connector,
+            dial,
             idle: Mutex::default(),
             sweeping: AtomicBool::new(false),
         })
@@ -111,9 +110,8 @@ impl Pool {
             error: failure(error, true),
             unreached: true,
         };
-        let mut connector = self.connector.clone();
-        let stream = connector.call(self.server.clone()).await;
-        let stream = stream.map_err(|error| unreached(&error))?;
+        let stream = self.dial.connect(&self.server).await;
+        let stream = stream.map_err(|error| unreached(&*error))?;
         let wire = Wire::open(stream).await;
         Ok(Box::new(wire.map_err(|error| unreached(&error))?))
     }
@@ -220,6 +218,7 @@ impl Drop for Streamed {
 mod tests {
     use http::header;
     use http_body_util::BodyExt;
+    use hyper_util::client::legacy::connect::HttpConnector;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::{TcpListener, TcpStream},
@@ -232,7 +231,7 @@ mod tests {
     async fn server() -> (TcpListener, Arc<Pool>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let uri = format!("http://{}", listener.local_addr().unwrap());
-        let pool = Pool::new(uri.parse().unwrap(), HttpConnector::new());
+        let pool = Pool::new(uri.parse().unwrap(), Dial::Tcp(HttpConnector::new()));
         (listener, pool)
     }
 

@@ -18,23 +18,22 @@ use hyper::{
     },
 };
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
-use crate::bell::Bell;
+use crate::{bell::Bell, web::Stream};
 
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Wire {
     sender: SendRequest<Full<Bytes>>,
     /// What is to be driven; none once it is closed.
-    connection: Option<Connection<TokioIo<TcpStream>, Full<Bytes>>>,
+    connection: Option<Connection<TokioIo<Stream>, Full<Bytes>>>,
     bell: Bell,
 }
 
 impl Wire {
     /// A connection over `stream`.
-    pub(super) async fn open(stream: TokioIo<TcpStream>) -> hyper::Result<Self> {
-        let (sender, connection) = http1::handshake(stream).await?;
+    pub(super) async fn open(stream: Stream) -> hyper::Result<Self> {
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         Ok(Self {
             sender,
             connection: Some(connection),
@@ -102,10 +101,7 @@ impl Wire {
 
 /// Reads and writes what can be; a connection that has ended is dropped, so
 /// that what waits for it hears of it.
-fn drive(
-    connection: &mut Option<Connection<TokioIo<TcpStream>, Full<Bytes>>>,
-    cx: &mut Context<'_>,
-) {
+fn drive(connection: &mut Option<Connection<TokioIo<Stream>, Full<Bytes>>>, cx: &mut Context<'_>) {
     if let Some(open) = connection
         && Pin::new(open).poll(cx).is_ready()
     {

@@ -3,14 +3,14 @@
 use std::{io, path::Path, process::ExitCode, time::Duration};
 
 use rustix::process::geteuid;
-use url::Url;
 
 mod entry;
 mod json;
 mod text;
 
 use super::{
-    endpoint, exit, quieter, start_log, survey,
+    endpoint::{self, Endpoint},
+    exit, quieter, start_log, survey,
     terminal::{Style, print},
 };
 use crate::{
@@ -38,7 +38,8 @@ Examples:
   mcpmux list -d
   mcpmux list --resources --prompts
   mcpmux list --json | jq -r '.backends[].tools[].name'
-  mcpmux list --endpoint http://127.0.0.1:8080/mcp"
+  mcpmux list --endpoint http://127.0.0.1:8080/mcp
+  mcpmux list --endpoint unix:$XDG_RUNTIME_DIR/mcpmux/mcpmux.sock"
 )]
 pub(super) struct Args {
     /// Show descriptions
@@ -49,9 +50,9 @@ pub(super) struct Args {
     /// Print one JSON document
     #[arg(long)]
     json: bool,
-    /// Ask the MCP endpoint at this URL
+    /// Ask the MCP endpoint at this URL, or at this unix socket: unix:/path
     #[arg(long, value_name = "URL")]
-    endpoint: Option<Url>,
+    endpoint: Option<Endpoint>,
     /// Show what this role sees [default: what you see]
     #[arg(long, conflicts_with = "endpoint")]
     role: Option<String>,
@@ -127,7 +128,8 @@ async fn list(args: &Args, role: Option<&str>, config: &Config) -> ExitCode {
     let waited = survey::wait(&mux).await;
     let kinds = args.kinds.wanted();
     let entries: Vec<Entry> = Entry::of(&mux, role, &kinds);
-    let failed = survey::report_failures(&mux, args.endpoint.as_ref().map(Url::as_str));
+    let named = args.endpoint.as_ref().map(ToString::to_string);
+    let failed = survey::report_failures(&mux, named.as_deref());
     let printed = print(&if args.json {
         json::document(&entries, &kinds)
     } else {

@@ -32,6 +32,7 @@ fn share(name: &str, namespace: Namespace, inventory: Inventory) -> Share {
         pin: Pin::Off,
         transport: Ok(Transport::Http(HttpSettings {
             endpoint: "http://127.0.0.1:1/mcp".parse().unwrap(),
+            socket: None,
             headers: Vec::new(),
             auth: Auth::None,
         })),
