@@ -1,9 +1,10 @@
 //! Whether a backend that is up still answers: one that has said nothing for a
 //! while is pinged, and one that leaves several pings in a row unanswered is given
 //! up. One that is at work is left in peace, unless its calls fail one after the
-//! other.
+//! other; if they do so although it answers pings, its circuit is opened.
 
 use std::{
+    convert::Infallible,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
@@ -18,7 +19,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::{Backend, BackendError, Connection, Observer, unit::Span};
+use super::{Backend, BackendError, Connection, Down, Observer, circuit::Circuit, unit::Span};
 use crate::{
     config::Health as Settings,
     protocol::{Era, method},
@@ -44,17 +45,36 @@ pub(crate) struct Health {
     failed: AtomicU32,
     /// There have been enough of them.
     doubted: Notify,
+    /// Whether its calls are let through.
+    circuit: Circuit,
     /// What is wrong with it now.
     mark: Mutex<Option<Arc<str>>>,
 }
 
 /// A call that is under way, until dropped.
 #[derive(Debug)]
-pub(crate) struct UnderWay(Arc<Connection>);
+pub(crate) struct UnderWay {
+    connection: Arc<Connection>,
+    /// The tool, prompt or resource that is meant, else the method.
+    subject: Box<str>,
+    /// The number of the trial that it is.
+    trial: Option<u64>,
+}
 
 impl Health {
+    /// It has said something in the course of a call.
+    pub(crate) fn answered(&self) {
+        self.heard();
+        self.circuit.answered();
+    }
+
+    /// Why a call about `subject` would fail now, if it would.
+    pub(crate) fn check(&self, subject: &str) -> Result<(), Down> {
+        self.circuit.check(subject)
+    }
+
     /// It has said something.
-    pub(crate) fn heard(&self) {
+    fn heard(&self) {
         // Every message comes by here, and the next one finds all as it leaves it.
         if !self.heard.load(Ordering::Relaxed) {
             self.heard.store(true, Ordering::Relaxed);
@@ -65,14 +85,9 @@ impl Health {
         }
     }
 
-    /// A call had no answer, because of `error`.
-    pub(crate) fn failed(&self, error: &BackendError) {
-        use BackendError::{Http, NoResponse, Status, TimedOut};
-        let on_the_way = match error {
-            Status { status, .. } => *status >= 500,
-            error => matches!(error, Http(_) | NoResponse | TimedOut { .. }),
-        };
-        if on_the_way && self.failed.fetch_add(1, Ordering::Relaxed) + 1 >= FAILED {
+    /// A call failed on the way.
+    fn failed(&self) {
+        if self.failed.fetch_add(1, Ordering::Relaxed) + 1 >= FAILED {
             self.doubted.notify_one();
         }
     }
@@ -80,7 +95,8 @@ impl Health {
     /// What is wrong with it, if anything is.
     pub(crate) fn mark(&self) -> Option<Arc<str>> {
         let mark = self.mark.lock().unwrap_or_else(PoisonError::into_inner);
-        mark.clone()
+        let mark = mark.clone();
+        mark.or_else(|| self.circuit.down().map(|down| down.reason))
     }
 
     /// Whether it has said anything since it shook hands.
@@ -112,10 +128,16 @@ impl Health {
 }
 
 impl Connection {
-    /// A call is under way from now on.
-    pub(crate) fn under_way(self: &Arc<Self>) -> UnderWay {
+    /// A call about `subject` is under way from now on. Error: calls fail at once, and
+    /// why.
+    pub(crate) fn under_way(self: &Arc<Self>, subject: &str) -> Result<UnderWay, Down> {
+        let trial = self.health.circuit.admit(subject)?;
         self.health.calls.fetch_add(1, Ordering::AcqRel);
-        UnderWay(Arc::clone(self))
+        Ok(UnderWay {
+            connection: Arc::clone(self),
+            subject: subject.into(),
+            trial,
+        })
     }
 
     /// Asks it for a sign of life: `ping` (2025-11-25, `basic/utilities/ping`), or
@@ -145,9 +167,29 @@ impl Connection {
     }
 }
 
+impl UnderWay {
+    /// It had no answer, because of `error`.
+    pub(crate) fn failed(&self, error: &BackendError) {
+        use BackendError::{Http, NoResponse, Status, TimedOut};
+        let on_the_way = match error {
+            Status { status, .. } => *status >= 500,
+            error => matches!(error, Http(_) | NoResponse | TimedOut { .. }),
+        };
+        if on_the_way {
+            let health = &self.connection.health;
+            health.failed();
+            health.circuit.failed(&self.subject, self.trial, error);
+        }
+    }
+}
+
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.health.calls.fetch_sub(1, Ordering::AcqRel);
+        let health = &self.connection.health;
+        health.calls.fetch_sub(1, Ordering::AcqRel);
+        if let Some(trial) = self.trial {
+            health.circuit.release(trial);
+        }
     }
 }
 
@@ -155,6 +197,32 @@ impl Backend {
     /// Looks after the connection until it is to be given up, and says why. None of
     /// this is a use of it.
     pub(super) async fn sick(&self, connection: &Connection, observer: &impl Observer) -> Arc<str> {
+        tokio::select! {
+            why = self.pinged(connection, observer) => why,
+            never = self.follow_circuit(connection, observer) => match never {},
+        }
+    }
+
+    /// Tells when its calls begin to fail at once, and when they do not any more.
+    async fn follow_circuit(
+        &self,
+        connection: &Connection,
+        observer: &impl Observer,
+    ) -> Infallible {
+        let circuit = &connection.health.circuit;
+        loop {
+            circuit.changed().await;
+            if let Some(down) = circuit.down() {
+                warn!(backend = self.name(), "its calls fail at once: {down}");
+            } else {
+                info!(backend = self.name(), "it answers calls again");
+            }
+            observer.state_changed();
+        }
+    }
+
+    /// Pings it when that is due, until it is to be given up, and says why.
+    async fn pinged(&self, connection: &Connection, observer: &impl Observer) -> Arc<str> {
         let health = &connection.health;
         let mut missed = 0;
         loop {

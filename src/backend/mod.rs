@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 
 mod attempt;
 mod calls;
+mod circuit;
 mod client_end;
 pub mod command;
 mod deliver;
@@ -300,14 +301,6 @@ impl Backend {
         self.state.borrow().clone()
     }
 
-    /// Its connection, if it is up.
-    pub(crate) fn up(&self) -> Option<Arc<Connection>> {
-        match &*self.state.borrow() {
-            State::Up(connection) => Some(Arc::clone(connection)),
-            _ => None,
-        }
-    }
-
     /// Has `updates` told when its resources change; who is named first counts.
     pub(crate) fn tell(&self, updates: impl Updates + 'static) {
         let _ = self.told.set(Box::new(updates));
@@ -381,9 +374,7 @@ impl Backend {
     /// The tool `name` as its lists have it now: asked for anew, because what is
     /// known of it proved wrong. `None` if it is not there or cannot be read.
     pub(crate) async fn relisted(&self, name: &str) -> Option<Arc<Tool>> {
-        let State::Up(connection) = self.state() else {
-            return None;
-        };
+        let connection = self.connected()?;
         let tools = inventory::tools(self.name(), &connection.link, connection.revision)
             .await
             .ok()?;

@@ -90,7 +90,7 @@ impl Backend {
     pub(crate) fn keeps_its_name(&self) -> bool {
         let is_command = matches!(&*self.way, Ok(Way::Command(_)));
         let in_group = |up: &super::Connection| up.link.kept() == Some(&Kept::Group);
-        is_command && !self.up().is_some_and(|up| in_group(&up))
+        is_command && !self.connected().is_some_and(|up| in_group(&up))
     }
 
     /// Takes these settings, under which its connection
@@ -112,7 +112,7 @@ impl Backend {
             self.orders.stop();
         }
         let inventory = Inventory::clone(&before.inventory());
-        let era = before.up().map(|up| up.era());
+        let era = before.connected().map(|up| up.era());
         match era.or_else(|| before.recalled.get().copied()) {
             Some(era) if alike && !before.has_inherited() => self.recall(inventory, era),
             _ => {
@@ -129,14 +129,14 @@ impl Backend {
 
     /// Waits until no call uses its connection; nobody can begin to, then.
     async fn drained(&self) {
-        if let Some(connection) = self.up() {
+        if let Some(connection) = self.connected() {
             connection.usage.drained().await;
         }
     }
 
     /// Who calls it from now on is told that it is gone.
     fn close(&self, observer: &impl Observer) {
-        if let Some(connection) = self.up() {
+        if let Some(connection) = self.connected() {
             connection.usage.shut();
         }
         let down = Down {

@@ -16,7 +16,7 @@ use super::{
     tasks,
 };
 use crate::{
-    backend::{Backend, BackendError, Connection, Exchange, NoPlace, Place, UnderWay, Use},
+    backend::{Backend, BackendError, Connection, Down, Exchange, NoPlace, Place, UnderWay, Use},
     protocol::{
         Era, Id, Level, Message, RawObject, RpcError,
         error::HEADER_MISMATCH,
@@ -40,7 +40,7 @@ pub(super) struct Leg {
     /// It counts as a call in flight there as long as this is held.
     place: Option<Place>,
     /// It keeps the server busy as long as this is held.
-    _under_way: UnderWay,
+    pub(super) under_way: UnderWay,
 }
 
 /// What a client has answered to a modern server's `input_required`.
@@ -77,6 +77,8 @@ impl Sending<'_> {
         // One that was just about to be ended for want of use is started again, and
         // one that is lost while the call waits for a place.
         let mut turns = 3;
+        let method = self.request.method().unwrap_or_default();
+        let subject = target.subject.name().unwrap_or(method);
         let (connection, lease, used, place) = loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let connecting = self
@@ -90,6 +92,10 @@ impl Sending<'_> {
             if used.is_none() && turns > 0 {
                 continue;
             }
+            // Not only when there is a place: those that hang have them all.
+            if let Err(down) = connection.health.check(subject) {
+                return Err(self.refused(backend, &failing(backend, &down)));
+            }
             match self.place(backend.name(), &connection, deadline).await {
                 Ok(place) => break (connection, lease, used, place),
                 Err(NoPlace::Gone) if turns > 0 => {}
@@ -102,7 +108,10 @@ impl Sending<'_> {
         if let Some(level) = self.level {
             connection.want_level(level).await;
         }
-        let mut leg = self.over(connection, lease, used, target)?;
+        let under_way = connection
+            .under_way(subject)
+            .map_err(|down| self.refused(backend, &failing(backend, &down)))?;
+        let mut leg = self.over(connection, lease, used, target, under_way)?;
         leg.place = place;
         Ok(leg)
     }
@@ -145,6 +154,7 @@ impl Sending<'_> {
         lease: Option<Lease>,
         used: Option<Use>,
         target: &Target,
+        under_way: UnderWay,
     ) -> Result<Leg, RpcError> {
         let (caller, request, params) = (self.caller, self.request, self.params);
         let bad = |error: RawError| invalid(&error.to_string());
@@ -186,7 +196,6 @@ impl Sending<'_> {
             connection
                 .link
                 .request(number, &outgoing, headers, Some(caller.client.clone()));
-        let under_way = connection.under_way();
         Ok(Leg {
             exchange,
             connection,
@@ -194,8 +203,16 @@ impl Sending<'_> {
             lease,
             _used: used,
             place: None,
-            _under_way: under_way,
+            under_way,
         })
+    }
+}
+
+/// Why a call is not sent to a server that is up.
+fn failing(backend: &Backend, down: &Down) -> BackendError {
+    BackendError::Unavailable {
+        backend: backend.name().to_owned(),
+        detail: down.to_string(),
     }
 }
 

@@ -139,7 +139,7 @@ impl Relay {
 
     /// Takes in a message of the backend.
     async fn heard(&mut self, message: Message) {
-        self.leg.connection.health.heard();
+        self.leg.connection.health.answered();
         match message.kind() {
             Kind::Response { .. } => self.responded(message).await,
             Kind::Request { .. } => self.ask(&message),
@@ -276,7 +276,7 @@ impl Relay {
     }
 
     fn fail(&mut self, error: &BackendError) {
-        self.leg.connection.health.failed(error);
+        self.leg.under_way.failed(error);
         self.count(true);
         self.log(Some(error));
         self.withdraw_questions();

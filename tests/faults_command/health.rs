@@ -130,6 +130,40 @@ fn calls_that_time_out_one_after_the_other_have_it_asked_although_it_is_busy() {
 }
 
 #[test]
+fn calls_that_have_no_answer_though_pings_do_fail_at_once_until_a_trial_succeeds() {
+    let never = || [Step::Await("never".to_owned())];
+    let script = legacy(&["bad", "good"]).tool("bad", never());
+    let peer = Peer::new(script);
+    let mux = Setup::default()
+        .backend("b", &peer, &format!("{HEALTH}\ntimeout: 300ms"))
+        .serve();
+    Client::wait_for(&mux, "b__bad");
+    let client = Client::legacy(&mux);
+    for _ in 0..5 {
+        let (_, message) = client.call("b__bad", None).error();
+        assert!(message.contains("no response within"), "{message}");
+    }
+    let open = mux.logged("its calls fail at once: 5 calls in a row had no answer");
+    assert!(open.contains("next attempt in"), "{open}");
+    // One at a time, after a pause, is sent; none of the others is.
+    let mut refused = 0;
+    eventually("a trial fails as well", || {
+        let (_, message) = client.call("b__bad", None).error();
+        refused += usize::from(message.contains("is unavailable: 5 calls"));
+        (peer.messages("tools/call").len() == 6).then_some(())
+    });
+    assert!(refused > 0, "{}", mux.log());
+    mux.logged("6 calls in a row had no answer");
+    // It is one bad tool: another one goes through, and what it answers counts.
+    let answer = client.call("b__good", None).result();
+    assert!(answer.contains("done"), "{answer}");
+    mux.logged("it answers calls again");
+    let (_, message) = client.call("b__bad", None).error();
+    assert!(message.contains("no response within"), "{message}");
+    assert_eq!(peer.starts(), 1, "{}", mux.log());
+}
+
+#[test]
 fn a_ping_is_no_use() {
     let peer = Peer::new(legacy(&["t"]));
     let mux = serve(&peer, "idle_stop: 2s");

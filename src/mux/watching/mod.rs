@@ -205,7 +205,7 @@ impl Watching {
             let backend = self.roster.named(&place.backend);
             let limit = backend.as_ref().map(|backend| backend.settings().timeout);
             let limit = limit.unwrap_or_default();
-            let connection = backend.and_then(|backend| backend.up());
+            let connection = backend.and_then(|backend| backend.connected());
             let session = connection.as_ref().map(|connection| connection.session());
             let step = self.table().step(place, session);
             match (step, connection) {
@@ -271,7 +271,7 @@ impl Watching {
 
     /// The session with the backend of this name.
     fn session(&self, backend: &str) -> Option<(u64, u64)> {
-        Some(self.roster.named(backend)?.up()?.session())
+        Some(self.roster.named(backend)?.connected()?.session())
     }
 
     /// Whether `backend` is the one that has its name.
