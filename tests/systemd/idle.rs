@@ -70,8 +70,7 @@ fn it_does_not_end_while_a_stream_is_open(session: &Session) {
 
 fn connections_that_come_while_it_ends(session: &Session) {
     let setup = Setup::new(session, "");
-    let configuration = configuration("1s", &demo("demo", ""));
-    setup.configure(&format!("process: group\n{configuration}"));
+    setup.configure(&configuration("1s", &demo("demo", "")));
     setup.listen();
     let mut runs = HashSet::new();
     for call in 0..16_u64 {

@@ -121,6 +121,13 @@ impl Table {
                     self.tell(&name::object(name), |standing| {
                         standing.jobs.truncate(JOBS - 1);
                         standing.jobs.push_front(job);
+                        // A unit that has a job is there: what was removed before
+                        // was another one of its name, of which nothing more is
+                        // said if it starts at once (`PropertiesChanged` follows
+                        // `UnitNew` only with the next change).
+                        if standing.phase == Phase::Gone {
+                            standing.phase = Phase::Alive;
+                        }
                     });
                 }
             }
@@ -257,6 +264,30 @@ mod tests {
             standing.take(UNIT, |name| (name == "ActiveState").then_some(&state));
             assert_eq!(standing.phase, phase);
         }
+    }
+
+    fn signal<B: serde::Serialize + zbus::zvariant::DynamicType>(name: &str, body: &B) -> Message {
+        let interface = "org.freedesktop.systemd1.Manager";
+        Message::signal("/org/freedesktop/systemd1", interface, name)
+            .and_then(|signal| signal.build(body))
+            .expect("a message")
+    }
+
+    #[test]
+    fn the_end_of_the_unit_before_is_not_that_of_the_one_that_is_started() {
+        let name = "a-b.service";
+        let path = |path: &'static str| zbus::zvariant::ObjectPath::try_from(path).expect("a path");
+        let removed = || signal("UnitRemoved", &(name, path("/unit")));
+        let started = signal("JobRemoved", &(7_u32, path("/job/7"), name, "done"));
+        let table = Table::default();
+        let standing = table.enter(name);
+        // Said before the start, heard after it was asked for.
+        table.hear(&removed());
+        table.hear(&started);
+        assert_eq!(standing.borrow().result_of("/job/7"), Some("done"));
+        assert_eq!(standing.borrow().phase, Phase::Alive);
+        table.hear(&removed());
+        assert_eq!(standing.borrow().phase, Phase::Gone);
     }
 
     #[test]
