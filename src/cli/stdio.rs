@@ -28,7 +28,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// systemd holds is started by it.
 ///
 /// It is looked for at the unix socket of the configuration (`listen.socket`), at the
-/// one of mcpmux.socket ($XDG_RUNTIME_DIR/mcpmux/mcpmux.sock) unless --config names
+/// one of mcpmux.socket (`$XDG_RUNTIME_DIR/mcpmux/mcpmux.sock`) unless --config names
 /// another configuration, then at `listen.address`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -41,7 +41,7 @@ Environment:
 Example, in the configuration of a client:
   { \"mcpServers\": { \"mcpmux\": { \"command\": \"mcpmux\", \"args\": [\"stdio\"] } } }")]
 pub(super) struct Args {
-    /// The endpoint: a URL, or a unix socket as unix:/path [default: the first that
+    /// The endpoint: a URL, or a unix socket as `unix:/path` [default: the first that
     /// is there]
     #[arg(long, value_name = "URL")]
     endpoint: Option<Endpoint>,

@@ -2,6 +2,7 @@
 //! of these places where it is.
 
 use std::{
+    fmt::Write as _,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -63,7 +64,7 @@ pub(super) async fn first(places: Vec<Endpoint>) -> Result<Endpoint, String> {
             Ok(Err(error)) => error.to_string(),
             Err(_) => "it does not answer".to_owned(),
         };
-        tried += &format!("\n  {place}: {error}");
+        let _ = write!(tried, "\n  {place}: {error}");
     }
     Err(format!(
         "no mcpmux is reached:{tried}\n\
@@ -74,13 +75,11 @@ pub(super) async fn first(places: Vec<Endpoint>) -> Result<Endpoint, String> {
 
 /// Connects, which has systemd start what is to be there.
 async fn knock(place: &Endpoint) -> io::Result<()> {
-    match &place.socket {
-        Some(path) => knock_unix(path).await,
-        None => {
-            let addresses = place.url.socket_addrs(|| None)?;
-            TcpStream::connect(&*addresses).await.map(drop)
-        }
+    if let Some(path) = &place.socket {
+        return knock_unix(path).await;
     }
+    let addresses = place.url.socket_addrs(|| None)?;
+    TcpStream::connect(&*addresses).await.map(drop)
 }
 
 async fn knock_unix(path: &Path) -> io::Result<()> {

@@ -50,7 +50,7 @@ pub(super) struct Args {
     /// Print one JSON document
     #[arg(long)]
     json: bool,
-    /// Ask the MCP endpoint at this URL, or at this unix socket: unix:/path
+    /// Ask the MCP endpoint at this URL, or at this unix socket: `unix:/path`
     #[arg(long, value_name = "URL")]
     endpoint: Option<Endpoint>,
     /// Show what this role sees [default: what you see]
