@@ -331,3 +331,32 @@ fn an_address_that_does_not_tell_the_resource_needs_it_set() {
     assert_eq!(mux.ended().code(), Some(78));
     mux.logged("access.oauth.algorithms: \"HS256\"");
 }
+
+#[test]
+fn a_claim_gives_a_role_and_who_has_another_sees_none_of_it() {
+    let house = house(
+        "  roles: { reader: { allow: [b] } }\n  assign: [{ role: reader, claim: { groups: devs } }]\n",
+    );
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"test","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}"#;
+    let listed = |groups: Value| {
+        let mut claims = house.claims();
+        claims["groups"] = groups;
+        let header = json!({ "alg": "ES256", "kid": "k" });
+        let token = Issuer::signed(&house.issuer.key, &header, &claims);
+        let bearer = format!("Bearer {token}");
+        let headers = [
+            HEADERS[0],
+            HEADERS[1],
+            ("MCP-Protocol-Version", "2026-07-28"),
+            ("Mcp-Method", "tools/list"),
+            ("Authorization", bearer.as_str()),
+        ];
+        ask(house.mux.address(), "POST", "/mcp", &headers, body).2
+    };
+    eventually("the tool", || {
+        let text = listed(json!(["ops", "devs"]));
+        text.contains("\"b__t\"").then_some(())
+    });
+    let text = listed(json!(["ops"]));
+    assert!(text.contains("\"tools\":[]"), "{text}");
+}

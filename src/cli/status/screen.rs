@@ -9,10 +9,14 @@ use crate::{
 };
 
 /// So many columns.
-const COLUMNS: usize = 9;
+const COLUMNS: usize = 12;
+
+/// The first column of numbers, which stand under each other.
+const FIRST_NUMBER: usize = 5;
 
 const HEADINGS: [&str; COLUMNS] = [
-    "BACKEND", "STATE", "ERA", "TOOLS", "CALLS", "ERRORS", "P50", "P95", "MEMORY",
+    "BACKEND", "STATE", "ERA", "KEPT", "AUTH", "TOOLS", "CALLS", "ERRORS", "P50", "P95",
+    "RESTARTS", "MEMORY",
 ];
 
 /// One screen.
@@ -70,15 +74,23 @@ pub(super) fn screen(status: &Status, style: Style) -> String {
 
 fn row(backend: &BackendStatus) -> [String; COLUMNS] {
     let time = |micros: Option<u64>| micros.map_or_else(|| "-".to_owned(), micro);
+    let kept = match (&backend.unit, &backend.kept) {
+        (Some(_), _) => "unit",
+        (None, Some(_)) => "group",
+        (None, None) => "-",
+    };
     [
         backend.name.clone(),
         backend.state.clone(),
         backend.era.clone().unwrap_or_else(|| "-".to_owned()),
+        kept.to_owned(),
+        backend.auth.clone().unwrap_or_else(|| "-".to_owned()),
         backend.tools.to_string(),
         backend.calls.to_string(),
         backend.errors.to_string(),
         time(backend.p50),
         time(backend.p95),
+        backend.restarts.to_string(),
         backend.memory.map_or_else(|| "-".to_owned(), mebibytes),
     ]
 }
@@ -91,7 +103,7 @@ fn line(
     let mut text = String::new();
     for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
         // Numbers stand under each other.
-        let cell = if column >= 3 {
+        let cell = if column >= FIRST_NUMBER {
             format!("{cell:>width$}")
         } else {
             format!("{cell:<width$}")
@@ -179,6 +191,9 @@ mod tests {
         down.reason = Some("it ended\u{1b}[2J".to_owned());
         down.since = Some(65);
         down.next = Some(4);
+        let mut files = backend("files", "up");
+        files.unit = Some("mcpmux-backend-files.service".to_owned());
+        files.auth = Some("oauth".to_owned());
         let status = Status {
             version: "0.1.0".to_owned(),
             pid: 7,
@@ -189,7 +204,7 @@ mod tests {
                 connections: 3,
                 sessions: 2,
             },
-            backends: vec![backend("files", "up"), down],
+            backends: vec![files, down],
         };
         let text = screen(&status, Style::default());
         assert_eq!(
@@ -197,9 +212,9 @@ mod tests {
             "mcpmux 0.1.0, running for 2 h, process 7\n\
              serving http://127.0.0.1:8080/mcp\n\
              1/2 backends up, 3 connections, 2 sessions\n\n\
-             BACKEND  STATE  ERA     TOOLS  CALLS  ERRORS    P50   P95  MEMORY\n\
-             files    up     modern      3   1200       1  90 µs  2 ms  20 MiB\n\
-             gone     down   modern      3   1200       1  90 µs  2 ms  20 MiB\n  \
+             BACKEND  STATE  ERA     KEPT  AUTH   TOOLS  CALLS  ERRORS    P50   P95  RESTARTS  MEMORY\n\
+             files    up     modern  unit  oauth      3   1200       1  90 µs  2 ms         0  20 MiB\n\
+             gone     down   modern  -     -          3   1200       1  90 µs  2 ms         0  20 MiB\n  \
              it ended[2J, for 65 s; next attempt in 4 s\n"
         );
     }
