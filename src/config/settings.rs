@@ -2,6 +2,7 @@
 //! every default filled in. Nothing here knows of YAML.
 
 mod access;
+mod audit;
 mod oauth;
 mod policy;
 mod tools;
@@ -12,12 +13,13 @@ use http::HeaderName;
 use url::Url;
 
 pub use self::access::{AccessSettings, KeysSetting, Pem, TlsSettings, TokenSettings};
+pub use self::audit::AuditSettings;
 pub use self::oauth::{
     Dpop, Given, Grant, IdentityPlace, IdentityProvider, OAuthSettings, Resource,
 };
 pub use self::policy::{Assignment, Door, PolicySettings};
 pub use self::tools::{Pin, ToolSettings};
-use super::{CommandLimits, Pattern, ProcessSetting, Quota, Sandbox};
+use super::{CommandLimits, ProcessSetting, Quota, Sandbox};
 use crate::Secret;
 
 /// A validated configuration.
@@ -45,17 +47,6 @@ pub struct Config {
     pub backends: Vec<BackendSettings>,
     /// Things worth saying once that stop nothing (keys not yet in effect, …).
     pub warnings: Vec<String>,
-}
-
-/// What is recorded of each call.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AuditSettings {
-    /// In the journal, where mcpmux logs to it.
-    pub journal: bool,
-    /// In this file, as JSON Lines.
-    pub file: Option<PathBuf>,
-    /// The tools whose arguments are recorded, over `backend/tool`.
-    pub arguments: Vec<Pattern>,
 }
 
 /// Where clients come in.

@@ -99,7 +99,12 @@ impl Session {
 
     /// Every process in the service's control group; none if that is gone.
     pub(crate) fn processes(&self) -> Vec<u32> {
-        let group = self.property("mcpmux.service", "ControlGroup");
+        self.processes_of("mcpmux.service")
+    }
+
+    /// Every process in a unit's control group; none if that is gone.
+    pub(crate) fn processes_of(&self, unit: &str) -> Vec<u32> {
+        let group = self.property(unit, "ControlGroup");
         if group.is_empty() {
             return Vec::new();
         }

@@ -80,24 +80,11 @@ fn daemonising(name: &str, then: &str) -> String {
     shell(name, &script)
 }
 
-/// The processes of a unit; none if its control group is gone.
-fn processes(session: &Session, unit: &str) -> Vec<u32> {
-    let group = session.property(unit, "ControlGroup");
-    if group.is_empty() {
-        return Vec::new();
-    }
-    fs::read_to_string(format!("/sys/fs/cgroup{group}/cgroup.procs"))
-        .unwrap_or_default()
-        .lines()
-        .map(|pid| pid.parse().unwrap())
-        .collect()
-}
-
 /// Waits until a unit has so many processes, and gives them.
 fn await_processes(session: &Session, unit: &str, count: usize) -> Vec<u32> {
     let mut found = Vec::new();
     let there = eventually(Duration::from_secs(10), || {
-        found = processes(session, unit);
+        found = session.processes_of(unit);
         found.len() >= count
     });
     assert!(there, "{unit}: {found:?}\n{}", session.log());
@@ -146,7 +133,7 @@ fn each_backend_is_a_unit(session: &Session) {
     ] {
         assert_eq!(session.property(DEMO, property), value, "{property}");
     }
-    assert_eq!(processes(session, DEMO).len(), 1);
+    assert_eq!(session.processes_of(DEMO).len(), 1);
     let other = "mcpmux-backend-other.one.service";
     assert_eq!(session.property(other, "WorkingDirectory"), "/usr");
     // mcpmux is alone, without a guard.
@@ -174,7 +161,7 @@ fn secrets_are_nowhere(session: &Session) {
         + &session.systemctl(&["show-environment"]);
     assert!(!shown.contains(SECRET), "{shown}");
     assert!(!session.log().contains(SECRET));
-    for pid in processes(session, DEMO) {
+    for pid in session.processes_of(DEMO) {
         let file = |name| fs::read(format!("/proc/{pid}/{name}")).unwrap();
         let has = |name| String::from_utf8_lossy(&file(name)).contains(SECRET);
         assert!(!has("cmdline"));
@@ -223,7 +210,7 @@ fn limits_become_properties(session: &Session) {
         return;
     }
     let before = session.main_pid();
-    let pid = processes(session, DEMO)[0];
+    let pid = session.processes_of(DEMO)[0];
     let greedy = "exec python3 -c 'x = bytearray(1 << 30)'";
     setup.configure(&format!(
         "backends:\n{}{limits}{}",
@@ -298,7 +285,7 @@ fn a_stop_leaves_no_unit(session: &Session) {
     setup.listen();
     Client::shipped().assert_echo("demo");
     let deaf = await_processes(session, "mcpmux-backend-deaf.service", 2);
-    let demo = processes(session, DEMO);
+    let demo = session.processes_of(DEMO);
     session.systemctl(&["stop", "mcpmux.service"]);
     assert_eq!(session.property("mcpmux.service", "Result"), "success");
     assert!(deaf.iter().chain(&demo).all(|pid| !is_alive(*pid)));
@@ -312,14 +299,14 @@ fn a_kill_stops_every_unit(session: &Session) {
     setup.listen();
     Client::shipped().assert_echo("demo");
     let mut all = await_processes(session, "mcpmux-backend-deaf.service", 2);
-    all.extend(processes(session, DEMO));
+    all.extend(session.processes_of(DEMO));
     signal(session.main_pid(), Signal::KILL);
     let gone = eventually(Duration::from_secs(10), || {
         all.iter().all(|pid| !is_alive(*pid))
     });
     assert!(gone, "{all:?}\n{}", session.log());
     Client::shipped().assert_echo("demo");
-    assert_eq!(processes(session, DEMO).len(), 1);
+    assert_eq!(session.processes_of(DEMO).len(), 1);
 }
 
 fn a_crash_leaves_nothing(session: &Session) {
@@ -377,11 +364,11 @@ fn a_reexecuted_manager(session: &Session) {
     let setup = Setup::new(session, &demo("demo", ""));
     setup.listen();
     Client::shipped().assert_echo("demo");
-    let before = processes(session, DEMO);
+    let before = session.processes_of(DEMO);
     session.systemctl(&["daemon-reexec"]);
     session.systemctl(&["daemon-reload"]);
     Client::shipped().assert_echo("demo");
-    assert_eq!(processes(session, DEMO), before);
+    assert_eq!(session.processes_of(DEMO), before);
     // And mcpmux still hears of what becomes of it.
     signal(before[0], Signal::KILL);
     session.await_property(DEMO, "MainPID", |pid| {
