@@ -254,7 +254,7 @@ impl Access {
             Shown::Unclear => Some(Err(Denied::wrong())),
             Shown::Nothing => None,
             Shown::Bearer(text) if !keys::is_claimed(text) && self.tokens.is_some() => {
-                self.token(text).await
+                Box::pin(self.token(text)).await
             }
             Shown::Bearer(text) | Shown::Key(text) => self.key(text).await,
         };

@@ -1,9 +1,12 @@
 //! What the two ends of a request tell each other beside its messages: the
 //! client why it cancels it, the backend that it goes on later.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, Waker},
 };
 
 /// The client's end of a request, which travels with it to the backend. The
@@ -16,6 +19,20 @@ struct State {
     reason: OnceLock<String>,
     /// 0: none. 1: one without a time. Beyond: 2 more than the time.
     pause: AtomicU64,
+    withdrawn: Mutex<Withdrawn>,
+}
+
+/// Whether the client no longer wants the response, and who is to hear of it.
+#[derive(Debug)]
+enum Withdrawn {
+    Not(Option<Waker>),
+    Yes,
+}
+
+impl Default for Withdrawn {
+    fn default() -> Self {
+        Self::Not(None)
+    }
 }
 
 /// The backend has ended its stream in the course of the request, which goes on
@@ -37,6 +54,35 @@ impl ClientEnd {
     pub fn cancel(&self, reason: &str) {
         if let Some(state) = &self.0 {
             let _ = state.reason.set(reason.to_owned());
+        }
+    }
+
+    /// The client no longer wants the response; the exchange is to be dropped.
+    pub fn withdraw(&self) {
+        if let Some(state) = &self.0 {
+            let before = std::mem::replace(&mut *state.withdrawn(), Withdrawn::Yes);
+            if let Withdrawn::Not(Some(waker)) = before {
+                waker.wake();
+            }
+        }
+    }
+
+    /// Ready once the client no longer wants the response. Who looked last is woken then.
+    pub fn poll_withdrawn(&self, cx: &Context<'_>) -> Poll<()> {
+        let Some(state) = &self.0 else {
+            return Poll::Pending;
+        };
+        match &mut *state.withdrawn() {
+            Withdrawn::Yes => Poll::Ready(()),
+            Withdrawn::Not(waker) => {
+                if !waker
+                    .as_ref()
+                    .is_some_and(|waker| waker.will_wake(cx.waker()))
+                {
+                    *waker = Some(cx.waker().clone());
+                }
+                Poll::Pending
+            }
         }
     }
 
@@ -69,9 +115,27 @@ impl ClientEnd {
     }
 }
 
+impl State {
+    fn withdrawn(&self) -> MutexGuard<'_, Withdrawn> {
+        self.withdrawn
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_looked_last_hears_that_a_request_is_withdrawn() {
+        let client = ClientEnd::open();
+        let mut looking = std::pin::pin!(std::future::poll_fn(|cx| client.poll_withdrawn(cx)));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(looking.as_mut().poll(&mut cx).is_pending());
+        client.clone().withdraw();
+        assert!(looking.as_mut().poll(&mut cx).is_ready());
+    }
 
     #[test]
     fn a_pause_is_told_once() {

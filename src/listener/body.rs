@@ -14,6 +14,8 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
+use crate::web::apart;
+
 /// How long a client may take to send a request's body.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -45,7 +47,7 @@ pub(super) async fn read(
 }
 
 async fn collect(mut body: impl Body<Data = Bytes> + Unpin, limit: usize) -> Result<Bytes, Unread> {
-    // Most bodies come in one frame, which then is not copied.
+    // Most bodies come in one frame, which then is not copied, unless it is small.
     let mut first: Option<Bytes> = None;
     let mut rest = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -67,7 +69,7 @@ async fn collect(mut body: impl Body<Data = Bytes> + Unpin, limit: usize) -> Res
     }
     let first = first.unwrap_or_default();
     if rest.is_empty() {
-        return Ok(first);
+        return Ok(apart(first));
     }
     let mut whole = BytesMut::with_capacity(first.len() + rest.len());
     whole.extend_from_slice(&first);

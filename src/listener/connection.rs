@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::endpoint::Endpoint;
-use crate::{access::Peer, bell::Bell};
+use crate::{access::Peer, bell::Bell, web::Gather};
 
 /// How long a connection may take to send a request's head, or be idle.
 const IDLE: Duration = Duration::from_secs(75);
@@ -20,23 +20,35 @@ const IDLE: Duration = Duration::from_secs(75);
 /// way when mcpmux stops.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// Serves `stream`, whose other end is `peer`, until it ends; after `draining`, only what is in flight.
-pub(super) async fn serve<S>(
-    endpoint: Arc<Endpoint>,
-    stream: S,
-    peer: Peer,
-    draining: CancellationToken,
-) where
+/// How connections come to an end when mcpmux does.
+#[derive(Debug, Clone)]
+pub(super) struct Leaving {
+    /// What is in flight is finished, and nothing else begun.
+    pub(super) draining: CancellationToken,
+    /// Nor is that waited for; only ever after the other.
+    pub(super) aborted: CancellationToken,
+}
+
+impl Leaving {
+    /// What `work` gives, unless nothing is waited for any more.
+    pub(super) async fn unless_aborted<W: Future>(&self, work: W) -> Option<W::Output> {
+        self.aborted.run_until_cancelled(work).await
+    }
+}
+
+/// Serves `stream`, whose other end is `peer`, until it ends, or `leaving` ends it.
+pub(super) async fn serve<S>(endpoint: Arc<Endpoint>, stream: S, peer: Peer, leaving: Leaving)
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let leaving = draining.clone();
+    let draining = leaving.draining.clone();
     let peer = Arc::new(peer);
     let service = service_fn(move |request| {
         let endpoint = Arc::clone(&endpoint);
-        let (peer, leaving) = (Arc::clone(&peer), leaving.clone());
+        let (peer, draining) = (Arc::clone(&peer), draining.clone());
         async move {
             let mut response = endpoint.answer(&peer, request).await;
-            if leaving.is_cancelled() {
+            if draining.is_cancelled() {
                 response
                     .headers_mut()
                     .insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -47,10 +59,10 @@ pub(super) async fn serve<S>(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Gather(stream)), service);
     tokio::pin!(connection);
     let drained = async {
-        draining.cancelled().await;
+        leaving.draining.cancelled().await;
         tokio::time::sleep(GRACE).await;
     };
     // A request's body wakes the connection that it is driven by.
@@ -60,7 +72,11 @@ pub(super) async fn serve<S>(
         done = poll_fn(|cx| bell.look(cx, |cx| connection.as_mut().poll(cx))) => done,
         () = drained => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            // Looked at only now: each wake-up of a connection costs its look.
+            match leaving.unless_aborted(connection).await {
+                Some(done) => done,
+                None => return,
+            }
         }
     };
     if let Err(error) = done {

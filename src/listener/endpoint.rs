@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use hyper::body::Incoming;
 use tracing::{debug, warn};
 
@@ -93,7 +93,7 @@ impl Endpoint {
             }
         };
         if request.uri().path() == callback::PATH {
-            return callback::answer(&self.logins, &request).await;
+            return Box::pin(callback::answer(&self.logins, &request)).await;
         }
         let mut response = if let Some(metadata) = self.access.metadata(path) {
             match *request.method() {
@@ -153,8 +153,7 @@ impl Endpoint {
     }
 
     async fn post(&self, who: Principal, request: Request<Incoming>) -> Response<Reply> {
-        let (parts, body) = request.into_parts();
-        let headers = parts.headers;
+        let (Parts { headers, .. }, body) = request.into_parts();
         let Some(form) = Form::of(&headers) else {
             return refuse((
                 StatusCode::NOT_ACCEPTABLE,
@@ -188,7 +187,7 @@ impl Endpoint {
             }
         };
         if body.trim_ascii_start().starts_with(b"[") {
-            return batch::answer(self, &who, &headers, &body).await;
+            return Box::pin(batch::answer(self, &who, &headers, &body)).await;
         }
         match Message::parse(body) {
             Ok(message) => self.message(who, headers, message, form).await,
@@ -231,7 +230,7 @@ impl Endpoint {
                     Err(refusal) => refuse_to(&message, refusal),
                 },
             },
-            Ok(Era::Legacy) => legacy::answer(self, &who, &headers, message, form).await,
+            Ok(Era::Legacy) => legacy::answer(self, &who, headers, message, form).await,
         }
     }
 
@@ -346,12 +345,14 @@ fn is_json(headers: &HeaderMap) -> bool {
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|value| {
-            value
-                .split(';')
-                .next()
-                .unwrap_or_default()
-                .trim()
-                .eq_ignore_ascii_case("application/json")
+            // As most write it.
+            value == "application/json"
+                || value
+                    .split(';')
+                    .next()
+                    .unwrap_or_default()
+                    .trim()
+                    .eq_ignore_ascii_case("application/json")
         })
 }
 

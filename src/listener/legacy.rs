@@ -12,8 +12,8 @@ use super::{
     accept::Form,
     body::Reply,
     call_stream::Opening,
+    cancelled::{Cancellable, Cancelled},
     endpoint::{Endpoint, refuse, refuse_to},
-    regret::Cancelled,
     render::{Rendering, empty, json},
     session::Session,
 };
@@ -41,26 +41,29 @@ struct Wanted {
 pub(super) async fn answer(
     endpoint: &Endpoint,
     who: &Principal,
-    headers: &HeaderMap,
+    mut headers: HeaderMap,
     message: Message,
     form: Form,
 ) -> Response<Reply> {
     if message.method() == Some(method::INITIALIZE) && message.id().is_some() {
         return initialize(endpoint, who, &message);
     }
-    let session = match endpoint.session(who, headers) {
+    let session = match endpoint.session(who, &headers) {
         Ok(session) => session,
         Err(refusal) => return refuse_to(&message, refusal),
     };
     match message.kind() {
         Kind::Request { .. } => {
             let (exchange, client) = serve(&endpoint.mux, who, &session, message, form.streams());
-            let opening = resumes(headers).then_some(Opening {
+            let opening = resumes(&headers).then_some(Opening {
                 session: &session,
                 client,
                 kept: &endpoint.sessions.kept,
             });
+            // What is known of the request is not kept while it is under way.
+            headers.clear();
             Rendering::new(exchange, Era::Legacy)
+                .within(headers)
                 .respond(form, opening)
                 .await
         }
@@ -107,7 +110,7 @@ pub(super) fn serve(
         return (answer, ClientEnd::default());
     }
     let place = session.enter(id);
-    let client = place.regret.client.clone();
+    let client = place.client.clone();
     let mut caller = Caller {
         client: client.clone(),
         ..session.caller(who.clone())
@@ -115,23 +118,8 @@ pub(super) fn serve(
     if !stream {
         caller.voice = None;
     }
-    let mut exchange = mux.request(caller, message);
-    let exchange = Exchange::new(async_stream::stream! {
-        loop {
-            tokio::select! {
-                biased;
-                () = place.regret.cancelled.cancelled() => {
-                    yield Err(BackendError::Cancelled);
-                    return;
-                }
-                item = exchange.next() => match item {
-                    Some(item) => yield item,
-                    None => return,
-                },
-            }
-        }
-    });
-    (exchange, client)
+    let exchange = mux.request(caller, message);
+    (Exchange::new(Cancellable::new(exchange, place)), client)
 }
 
 /// Takes in the level of log messages that a client wants.

@@ -16,6 +16,7 @@ mod body;
 mod call_stream;
 mod call_streams;
 mod callback;
+mod cancelled;
 mod connection;
 mod endpoint;
 mod get;
@@ -29,7 +30,6 @@ mod presence;
 mod pulse;
 mod record;
 mod refusal;
-mod regret;
 mod render;
 mod ring;
 mod session;
@@ -37,6 +37,7 @@ mod sessions;
 pub mod stdio;
 
 use crate::{access::Access, config::Listen, credential::Logins, mux::Mux};
+use connection::Leaving;
 use endpoint::Endpoint;
 pub use keeping::Keeping;
 pub use presence::{Clients, Presence};
@@ -137,8 +138,8 @@ async fn serve_with(
                     Ok(accepted) => {
                         let own = place.is_none();
                         let served = async move {
-                            let served = admit(endpoint, accepted, refusal, place, draining);
-                            aborted.run_until_cancelled(served).await;
+                            let leaving = Leaving { draining, aborted };
+                            admit(endpoint, accepted, refusal, place, leaving).await;
                         };
                         // mcpmux itself is no client.
                         if own {
@@ -187,28 +188,29 @@ async fn admit(
     accepted: Accepted,
     refusal: Refusal,
     place: Option<OwnedSemaphorePermit>,
-    draining: CancellationToken,
+    leaving: Leaving,
 ) {
     match accepted {
         Accepted::Tcp(stream) => match endpoint.access.tcp(&stream).await {
             Ok(peer) if endpoint.access.is_secure() => {
-                if let Some((stream, peer)) = endpoint.access.secure(stream, peer).await {
-                    connection::serve(endpoint, stream, peer, draining).await;
+                let secured = endpoint.access.secure(stream, peer);
+                if let Some(Some((stream, peer))) = leaving.unless_aborted(secured).await {
+                    connection::serve(endpoint, stream, peer, leaving).await;
                 }
             }
             // It would not understand.
             Err(_) if endpoint.access.is_secure() => {}
-            Ok(peer) => connection::serve(endpoint, stream, peer, draining).await,
+            Ok(peer) => connection::serve(endpoint, stream, peer, leaving).await,
             Err(refused) => {
                 drop(place);
-                refusal.tell(stream, refused).await;
+                leaving.unless_aborted(refusal.tell(stream, refused)).await;
             }
         },
         Accepted::Unix(stream) => match endpoint.access.unix(&stream).await {
-            Ok(peer) => connection::serve(endpoint, stream, peer, draining).await,
+            Ok(peer) => connection::serve(endpoint, stream, peer, leaving).await,
             Err(refused) => {
                 drop(place);
-                refusal.tell(stream, refused).await;
+                leaving.unless_aborted(refusal.tell(stream, refused)).await;
             }
         },
     }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use tokio::time::timeout;
 
 use super::{accept::Form, body::Reply, call_stream::Opening, modern};
@@ -23,6 +23,8 @@ pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub(super) struct Rendering {
     exchange: Option<Exchange>,
     era: Era,
+    /// What becomes the headers of the response.
+    headers: HeaderMap,
 }
 
 impl Rendering {
@@ -30,7 +32,15 @@ impl Rendering {
         Self {
             exchange: Some(exchange),
             era,
+            headers: HeaderMap::new(),
         }
+    }
+
+    /// Uses `headers`, which are empty, for the response: those of the request had
+    /// more room than it needs.
+    pub(super) fn within(mut self, headers: HeaderMap) -> Self {
+        self.headers = headers;
+        self
     }
 
     /// The next message; the exchange is let go with its last.
@@ -61,12 +71,26 @@ impl Rendering {
                 {
                     return self.stream(Some(only), opening);
                 }
-                Ok(Some(item)) if is_last(&item) => return whole(item, self.era),
-                Ok(None) => return whole(Err(BackendError::NoResponse), self.era),
+                Ok(Some(item)) if is_last(&item) => return self.whole(item),
+                Ok(None) => return self.whole(Err(BackendError::NoResponse)),
                 Ok(Some(item)) if form.streams() => return self.stream(item.ok(), opening),
                 Err(_) if form.streams() => return self.stream(None, opening),
                 Ok(Some(_)) | Err(_) => {}
             }
+        }
+    }
+
+    fn whole(mut self, item: Item) -> Response<Reply> {
+        let headers = std::mem::take(&mut self.headers);
+        match item {
+            Ok(message) => json_within(headers, status(&message, self.era), message.into_bytes()),
+            // The client does not wait for a response any more.
+            Err(BackendError::Cancelled) => empty(StatusCode::ACCEPTED),
+            Err(error) => json(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                Message::failure(None, &RpcError::new(INTERNAL_ERROR, error.to_string()))
+                    .into_bytes(),
+            ),
         }
     }
 
@@ -121,18 +145,6 @@ fn status(message: &Message, era: Era) -> StatusCode {
     }
 }
 
-fn whole(item: Item, era: Era) -> Response<Reply> {
-    match item {
-        Ok(message) => json(status(&message, era), message.into_bytes()),
-        // The client does not wait for a response any more.
-        Err(BackendError::Cancelled) => empty(StatusCode::ACCEPTED),
-        Err(error) => json(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            Message::failure(None, &RpcError::new(INTERNAL_ERROR, error.to_string())).into_bytes(),
-        ),
-    }
-}
-
 /// A response without a body.
 pub(super) fn empty(status: StatusCode) -> Response<Reply> {
     let mut response = Response::new(Reply::empty());
@@ -142,12 +154,18 @@ pub(super) fn empty(status: StatusCode) -> Response<Reply> {
 
 /// A response with a JSON body.
 pub(super) fn json(status: StatusCode, body: Bytes) -> Response<Reply> {
-    let mut response = Response::new(Reply::whole(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert(
+    json_within(HeaderMap::new(), status, body)
+}
+
+/// The same, with `headers`, which are empty, for its own.
+fn json_within(mut headers: HeaderMap, status: StatusCode, body: Bytes) -> Response<Reply> {
+    headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),
     );
+    let mut response = Response::new(Reply::whole(body));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
     response
 }
 

@@ -14,12 +14,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     call_streams::CallStreams,
+    cancelled::Cancelled,
     outbox::{Outbox, Reader, Sent},
-    regret::{Cancelled, Regret},
 };
 use crate::{
     access::{Principal, role_in},
-    backend::Introduction,
+    backend::{ClientEnd, Introduction},
     mux::{Caller, Held, Sink, Versions, Voice, Watcher},
     protocol::{Abilities, Id, Level, Message, Revision},
 };
@@ -46,7 +46,8 @@ pub(super) struct Session {
     /// The streams of its calls that can be taken up again.
     pub(super) call_streams: CallStreams,
     watcher: Watcher,
-    calls: Mutex<HashMap<Id, Regret>>,
+    /// The client's ends of its requests that are under way.
+    calls: Mutex<HashMap<Id, ClientEnd>>,
     /// The session is over.
     pub(super) ended: CancellationToken,
 }
@@ -182,19 +183,19 @@ impl Session {
 
     /// Enters a request under its id, until the returned place is left.
     pub(super) fn enter(self: &Arc<Self>, id: Id) -> Place {
-        let regret = Regret::default();
-        self.calls().insert(id.clone(), regret.clone());
+        let client = ClientEnd::open();
+        self.calls().insert(id.clone(), client.clone());
         Place {
             session: Arc::clone(self),
             id,
-            regret,
+            client,
         }
     }
 
     /// The client no longer wants the response to `id`.
     pub(super) fn cancel(&self, cancelled: &Cancelled) {
-        if let Some(regret) = self.calls().get(&cancelled.id) {
-            regret.take(cancelled);
+        if let Some(client) = self.calls().get(&cancelled.id) {
+            cancelled.tell(client);
         }
     }
 
@@ -216,7 +217,7 @@ impl Session {
         self.watcher.end();
     }
 
-    fn calls(&self) -> std::sync::MutexGuard<'_, HashMap<Id, Regret>> {
+    fn calls(&self) -> std::sync::MutexGuard<'_, HashMap<Id, ClientEnd>> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -231,8 +232,8 @@ impl Session {
 pub(super) struct Place {
     session: Arc<Session>,
     id: Id,
-    /// Whether the client wants it no longer.
-    pub(super) regret: Regret,
+    /// The client's end of the request.
+    pub(super) client: ClientEnd,
 }
 
 impl Drop for Place {

@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    future::poll_fn,
     io,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -15,13 +16,10 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{
-    legacy, modern,
-    regret::{Cancelled, Regret},
-    session::Session,
-};
+use super::{cancelled::Cancelled, legacy, modern, session::Session};
 use crate::{
     access::Principal,
+    backend::ClientEnd,
     mux::{Caller, Mux},
     protocol::{
         Era, Id, Kind, Message, Revision, RpcError,
@@ -44,7 +42,8 @@ struct Client {
     mux: Arc<Mux>,
     outbox: mpsc::Sender<Bytes>,
     legacy: Mutex<Option<Arc<Session>>>,
-    calls: Mutex<HashMap<Id, Regret>>,
+    /// The client's ends of the requests that are under way.
+    calls: Mutex<HashMap<Id, ClientEnd>>,
     tasks: TaskTracker,
     gone: CancellationToken,
 }
@@ -136,9 +135,9 @@ impl Client {
             Kind::Notification { method } => match method.as_ref() {
                 method::CANCELLED => {
                     if let Some(cancelled) = Cancelled::read(&message)
-                        && let Some(regret) = self.calls().get(&cancelled.id)
+                        && let Some(client) = self.calls().get(&cancelled.id)
                     {
-                        regret.take(&cancelled);
+                        cancelled.tell(client);
                     }
                 }
                 method::INITIALIZED => self.tell_changes(),
@@ -212,12 +211,12 @@ impl Client {
 
     /// Serves a request in a task of its own.
     async fn start(self: &Arc<Self>, id: Id, caller: Caller, message: Message) {
-        let regret = Regret::below(&self.gone);
+        let end = ClientEnd::open();
         let admitted = {
             let mut calls = self.calls();
             let free = calls.len() < MAX_CALLS && !calls.contains_key(&id);
             if free {
-                calls.insert(id.clone(), regret.clone());
+                calls.insert(id.clone(), end.clone());
             }
             free
         };
@@ -227,19 +226,22 @@ impl Client {
         }
         let client = Arc::clone(self);
         let caller = Caller {
-            client: regret.client.clone(),
+            client: end.clone(),
             ..caller
         };
         let mut exchange = self.mux.request(caller, message);
         self.tasks.spawn(async move {
-            regret
-                .cancelled
-                .run_until_cancelled(async {
-                    while let Some(Ok(message)) = exchange.next().await {
-                        client.send(&message).await;
-                    }
-                })
-                .await;
+            let passing_on = async {
+                while let Some(Ok(message)) = exchange.next().await {
+                    client.send(&message).await;
+                }
+            };
+            tokio::select! {
+                biased;
+                () = client.gone.cancelled() => {}
+                () = poll_fn(|cx| end.poll_withdrawn(cx)) => {}
+                () = passing_on => {}
+            }
             client.calls().remove(&id);
         });
     }
@@ -277,7 +279,7 @@ impl Client {
         let _ = self.outbox.send(one_line(message)).await;
     }
 
-    fn calls(&self) -> std::sync::MutexGuard<'_, HashMap<Id, Regret>> {
+    fn calls(&self) -> std::sync::MutexGuard<'_, HashMap<Id, ClientEnd>> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -107,7 +107,7 @@ impl Mux {
         }
         let as_before;
         let (request, params) = if came_back {
-            self.wait_for_login(&request).await;
+            Box::pin(self.wait_for_login(&request)).await;
             as_before = stripped(&request);
             (&as_before, params::of(&as_before).map_err(refused)?)
         } else {

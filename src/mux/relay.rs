@@ -116,7 +116,8 @@ impl Relay {
                 Ok(Event::Heard(Some(Ok(message)))) => self.heard(message).await,
                 Ok(Event::Heard(Some(Err(error)))) => self.fail(&error),
                 Ok(Event::Heard(None)) => self.fail(&BackendError::NoResponse),
-                Ok(Event::Answered(index, answer)) => self.answered(index, answer).await,
+                // Boxed, like all that few calls need: each has room for what it may wait for.
+                Ok(Event::Answered(index, answer)) => Box::pin(self.answered(index, answer)).await,
                 Err(_) => self.fail(&self.clock.passed()),
             }
         }
@@ -168,14 +169,14 @@ impl Relay {
         }
         if code == Some(HEADER_MISMATCH) && std::mem::take(&mut self.may_relist) {
             // The backend wants other headers than its list asked for.
-            if self.relist().await {
+            if Box::pin(self.relist()).await {
                 return;
             }
         }
         if matches!(code, Some(RESOURCE_NOT_FOUND | INVALID_PARAMS)) && self.targets.len() > 1 {
             // Of several that might have it, this one does not.
             self.targets.pop_front();
-            return match self.send(None).await {
+            return match Box::pin(self.send(None)).await {
                 Ok(()) => {}
                 Err(error) => self.end(&Message::failure(None, &error)),
             };
@@ -183,7 +184,7 @@ impl Relay {
         if code == Some(URL_ELICITATION_REQUIRED) && self.leg.bridge.leaves_modern() {
             return self.ask_to_visit(&response);
         }
-        if self.leg.bridge.leaves_legacy() && self.begin_round(&response).await {
+        if self.leg.bridge.leaves_legacy() && Box::pin(self.begin_round(&response)).await {
             return;
         }
         if self.begin_following(&response) {

@@ -77,7 +77,8 @@ impl Mux {
             if !found.is_empty() {
                 return Ok(found);
             }
-            if self.awaited(caller, params).await? {
+            // Boxed: each call has room for what it may wait for.
+            if Box::pin(self.awaited(caller, params)).await? {
                 break;
             }
         }

@@ -3,6 +3,7 @@
 use std::{fmt, ops::Range, sync::Arc};
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 use super::{
     RpcError,
@@ -73,7 +74,7 @@ pub enum Kind {
 /// A message: its bytes, what its envelope says, and where its parts stand.
 #[derive(Debug, Clone)]
 pub struct Message {
-    text: Bytes,
+    text: ByteString,
     kind: Kind,
     id_at: Option<Range<usize>>,
     payload_at: Option<Range<usize>>,
@@ -84,10 +85,10 @@ impl Message {
     ///
     /// Errors: -32700 where it is not JSON, -32600 where it is no message.
     pub fn parse(text: Bytes) -> Result<Self, RpcError> {
-        let source = std::str::from_utf8(&text).map_err(|error| {
+        let text = ByteString::try_from(text).map_err(|error| {
             RpcError::new(PARSE_ERROR, format!("Parse error: not UTF-8: {error}"))
         })?;
-        let object = RawObject::parse(source).map_err(|error| match error {
+        let object = RawObject::parse(&text).map_err(|error| match error {
             RawError::Syntax(_) => RpcError::new(PARSE_ERROR, format!("Parse error: {error}")),
             _ => envelope::invalid(&error),
         })?;
@@ -252,17 +253,17 @@ impl Message {
 
     /// The message as it goes on the wire.
     pub fn bytes(&self) -> &Bytes {
-        &self.text
+        self.text.as_bytes()
     }
 
     /// The message as it goes on the wire, given away.
     pub fn into_bytes(self) -> Bytes {
-        self.text
+        self.text.into_bytes()
     }
 
     /// The text, which was checked when the message was made.
     pub fn text(&self) -> &str {
-        std::str::from_utf8(&self.text).unwrap_or_default()
+        &self.text
     }
 
     /// The text of `params`, `result` or `error`, whichever the message has.

@@ -13,6 +13,7 @@ pub mod method;
 pub mod name;
 pub mod raw;
 pub mod revision;
+mod scan;
 pub mod sse;
 
 pub use ability::Abilities;

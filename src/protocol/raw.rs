@@ -2,10 +2,11 @@
 //! not name as it was: member order, unknown members, number spelling, escapes
 //! and white space.
 
-use std::{borrow::Cow, fmt, ops::Range};
+use std::{borrow::Cow, ops::Range};
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+use super::scan;
 
 /// A JSON object whose members are known by where they stand in the text.
 ///
@@ -21,6 +22,8 @@ pub struct RawObject<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Member<'a> {
     key: &'a str,
+    /// Any of the key is escaped.
+    escaped: bool,
     value: &'a str,
 }
 
@@ -40,11 +43,20 @@ pub enum RawError {
 }
 
 impl<'a> Member<'a> {
+    /// One as written; `escaped` if any of its key is.
+    pub(super) fn new(key: &'a str, escaped: bool, value: &'a str) -> Self {
+        Self {
+            key,
+            escaped,
+            value,
+        }
+    }
+
     /// The key with its escapes resolved. A key that holds a lone surrogate is
     /// returned as written; it equals no key that mcpmux knows.
     pub fn key(&self) -> Cow<'a, str> {
         let inner = &self.key[1..self.key.len() - 1];
-        if inner.contains('\\') {
+        if self.escaped {
             serde_json::from_str::<String>(self.key).map_or(Cow::Borrowed(inner), Cow::Owned)
         } else {
             Cow::Borrowed(inner)
@@ -54,7 +66,7 @@ impl<'a> Member<'a> {
     /// Whether the key is `name`.
     fn is(&self, name: &str) -> bool {
         let inner = &self.key[1..self.key.len() - 1];
-        inner == name || (inner.contains('\\') && self.key() == name)
+        inner == name || (self.escaped && self.key() == name)
     }
 
     /// The value's text.
@@ -66,14 +78,13 @@ impl<'a> Member<'a> {
 impl<'a> RawObject<'a> {
     /// Reads `text`, which must be one JSON object and nothing else.
     pub fn parse(text: &'a str) -> Result<Self, RawError> {
-        let Members(members) = serde_json::from_str(text).map_err(|error| {
-            if is_json(text) {
-                RawError::NotAnObject
-            } else {
-                RawError::Syntax(error.to_string())
-            }
-        })?;
-        Ok(Self { text, members })
+        match scan::members(text) {
+            Some(members) => Ok(Self { text, members }),
+            None => Err(match serde_json::from_str::<&RawValue>(text) {
+                Ok(_) => RawError::NotAnObject,
+                Err(error) => RawError::Syntax(error.to_string()),
+            }),
+        }
     }
 
     /// The members in their order.
@@ -211,10 +222,6 @@ impl<'o> Edit<'o, '_> {
     }
 }
 
-fn is_json(text: &str) -> bool {
-    serde_json::from_str::<&RawValue>(text).is_ok()
-}
-
 /// Decodes a JSON string; `None` if `text` is something else or holds a lone
 /// surrogate.
 pub fn decode_str(text: &str) -> Option<Cow<'_, str>> {
@@ -235,33 +242,6 @@ pub fn encode_str(value: &str) -> String {
 pub fn elements(text: &str) -> Option<Vec<&str>> {
     let items: Vec<&RawValue> = serde_json::from_str(text).ok()?;
     Some(items.into_iter().map(RawValue::get).collect())
-}
-
-struct Members<'a>(Vec<Member<'a>>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Shallow;
-        impl<'de> Visitor<'de> for Shallow {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::with_capacity(8);
-                while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
-                    members.push(Member {
-                        key: key.get(),
-                        value: value.get(),
-                    });
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Shallow)
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! What every HTTP client in this program shares: how a server is reached
 //! ([`connector`], [`dial`]), with which TLS ([`tls`]), through which proxy ([`proxy`]),
-//! and how it is told who asks. What is asked, and of whom, is the clients' own.
+//! how bytes are copied ([`buffers`]), and how it is told who asks. What is asked, and of whom, is the clients' own.
 
+mod buffers;
 mod connector;
 mod dial;
 mod proxy;
@@ -11,6 +12,7 @@ use std::error::Error;
 
 use http::HeaderValue;
 
+pub(crate) use buffers::{Gather, apart};
 pub(crate) use connector::{connector, connector_with};
 pub(crate) use dial::{Dial, Stream};
 pub(crate) use proxy::Proxy;

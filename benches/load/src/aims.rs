@@ -145,12 +145,12 @@ fn speed(findings: &Findings) -> Vec<Aim> {
             "",
         ),
         Aim::number(
-            "small call, 32 clients: CPU per call in one of 20 roles, without roles = 1",
+            "small call, 32 clients: CPU per call with a key, 20 roles and audit, without = 1",
             &Side::Under,
             Some(NOISE),
-            cost(Target::Roles)
+            cost(Target::Doors)
                 .zip(cost(Target::Mcpmux))
-                .map(|(roles, none)| roles / none),
+                .map(|(doors, none)| doors / none),
             "",
         ),
         Aim::number(

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
 use crate::{
@@ -43,8 +43,9 @@ pub enum Backends {
         /// Whether the broken ones are there.
         broken: bool,
     },
-    /// One, over HTTP, with [`Self::ROLES`] roles of which each sees other tools.
-    Roles,
+    /// One, over HTTP, with [`Self::ROLES`] roles of which each sees other tools, one
+    /// of them by key, and an audit file.
+    Doors,
 }
 
 impl Backends {
@@ -60,11 +61,11 @@ impl Backends {
     /// The tool of that one of them which is a process.
     pub const PIPE: &str = "pipe__echo";
 
-    /// How many roles [`Backends::Roles`] have.
+    /// How many roles [`Backends::Doors`] have.
     pub const ROLES: usize = 20;
 
     /// The configuration of mcpmux, in the JSON that is YAML too.
-    fn configuration(self, launcher: &Launcher) -> Value {
+    fn configuration(self, launcher: &Launcher, home: &Path) -> Value {
         let (backend, http) = (&launcher.backend, launcher.http);
         let over_http = |name: String, path: String, era: Era| {
             let era = if era == Era::Legacy {
@@ -87,7 +88,7 @@ impl Backends {
                 upstream.path.to_owned(),
                 upstream.era,
             )],
-            Self::Roles => vec![over_http(
+            Self::Doors => vec![over_http(
                 "bench".to_owned(),
                 LEGACY.path.to_owned(),
                 LEGACY.era,
@@ -101,15 +102,15 @@ impl Backends {
             }
         };
         let mut configuration = json!({ "listen": { "transport": "http" }, "backends": backends });
-        if self == Self::Roles {
+        if self == Self::Doors {
             let role = |n: usize| {
                 let allow = json!(["other/*", format!("bench/none_{n}_*"), "bench/*"]);
                 let deny = json!(["bench/secret_*", format!("prompt:bench/{n}_*")]);
                 (format!("role-{n}"), json!({ "allow": allow, "deny": deny }))
             };
             let roles: serde_json::Map<_, _> = (0..Self::ROLES).map(role).collect();
-            let last = format!("role-{}", Self::ROLES - 1);
-            configuration["access"] = json!({ "roles": roles, "default_role": last });
+            configuration["access"] = json!({ "roles": roles, "default_role": "role-0" });
+            configuration["audit"] = json!({ "file": home.join("audit.jsonl") });
         }
         configuration
     }
@@ -117,7 +118,7 @@ impl Backends {
     fn tool(self) -> &'static str {
         match self {
             Self::Many | Self::Company { .. } => "bench00__echo",
-            Self::Http(_) | Self::Stdio | Self::Roles => "bench__echo",
+            Self::Http(_) | Self::Stdio | Self::Doors => "bench__echo",
         }
     }
 }
@@ -181,7 +182,12 @@ impl Launcher {
         let home = self.dir.join(name);
         fs::create_dir_all(&home)?;
         let file = home.join("mcpmux.yaml");
-        fs::write(&file, backends.configuration(self).to_string())?;
+        let configuration = backends.configuration(self, &home);
+        fs::write(&file, configuration.to_string())?;
+        let key = match backends {
+            Backends::Doors => Some(self.key(&file, &home)?),
+            _ => None,
+        };
         // The shell puts the socket where it belongs; mcpmux takes over its
         // process id.
         let mut command = Command::new("/bin/sh");
@@ -201,12 +207,25 @@ impl Launcher {
             address,
             path: "/mcp".to_owned(),
             tool: backends.tool().to_owned(),
+            key,
         };
         Ok(Daemon {
             process,
             endpoint,
             home,
         })
+    }
+
+    /// A new key for the last of the roles that are in `file`.
+    fn key(&self, file: &Path, home: &Path) -> anyhow::Result<String> {
+        let role = format!("role-{}", Backends::ROLES - 1);
+        let mut command = Command::new(&self.mcpmux);
+        command.args(["keys", "add", "bench", "--role", &role, "-c"]);
+        at_home(command.arg(file), home);
+        let made = command.output().context("mcpmux keys add")?;
+        let problem = String::from_utf8_lossy(&made.stderr);
+        ensure!(made.status.success(), "mcpmux keys add: {problem}");
+        Ok(String::from_utf8(made.stdout)?.trim().to_owned())
     }
 }
 

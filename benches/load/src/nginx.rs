@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::bail;
 
-use crate::process::Process;
+use crate::{process::Process, usage};
 
 /// How long nginx may take to listen.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -39,7 +39,9 @@ pub fn start(
     let mut process = Process::start("nginx", &mut command, dir)?;
     // nginx tells nobody when it is ready.
     let start = Instant::now();
-    while TcpStream::connect(address).is_err() {
+    let pid = process.id();
+    // It listens before its worker is there, whose the CPU time is.
+    while TcpStream::connect(address).is_err() || usage::family(pid).len() < 2 {
         process.check()?;
         if start.elapsed() > PATIENCE {
             bail!("nginx does not listen: {}", process.complaint());

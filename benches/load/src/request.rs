@@ -31,6 +31,17 @@ pub struct Endpoint {
     pub path: String,
     /// The name under which it offers the tool `echo`.
     pub tool: String,
+    /// The API key that requests carry.
+    pub key: Option<String>,
+}
+
+impl Endpoint {
+    /// The header that shows the key, if there is one.
+    fn authorization(&self) -> String {
+        self.key.as_ref().map_or_else(String::new, |key| {
+            format!("Authorization: Bearer {key}\r\n")
+        })
+    }
 }
 
 /// The progress token of measured requests.
@@ -171,10 +182,11 @@ pub fn initialized(endpoint: &Endpoint, session: Option<&str>) -> Vec<u8> {
 /// `GET`, which opens the stream of a legacy session.
 pub fn stream(endpoint: &Endpoint, session: &str) -> Vec<u8> {
     format!(
-        "GET {} HTTP/1.1\r\nHost: {}\r\nAccept: text/event-stream\r\nMcp-Session-Id: {session}\r\nMCP-Protocol-Version: {}\r\n\r\n",
+        "GET {} HTTP/1.1\r\nHost: {}\r\nAccept: text/event-stream\r\nMcp-Session-Id: {session}\r\nMCP-Protocol-Version: {}\r\n{}\r\n",
         endpoint.path,
         endpoint.address,
-        Era::Legacy.version()
+        Era::Legacy.version(),
+        endpoint.authorization()
     )
     .into_bytes()
 }
@@ -214,10 +226,11 @@ pub fn listen(endpoint: &Endpoint) -> Vec<u8> {
 /// `DELETE`, which ends a legacy session.
 pub fn farewell(endpoint: &Endpoint, session: &str) -> Vec<u8> {
     format!(
-        "DELETE {} HTTP/1.1\r\nHost: {}\r\nMcp-Session-Id: {session}\r\nMCP-Protocol-Version: {}\r\n\r\n",
+        "DELETE {} HTTP/1.1\r\nHost: {}\r\nMcp-Session-Id: {session}\r\nMCP-Protocol-Version: {}\r\n{}\r\n",
         endpoint.path,
         endpoint.address,
-        Era::Legacy.version()
+        Era::Legacy.version(),
+        endpoint.authorization()
     )
     .into_bytes()
 }
@@ -271,6 +284,7 @@ fn post(
             header("Mcp-Name", name);
         }
     }
+    head.push_str(&endpoint.authorization());
     head.push_str("\r\n");
     head.push_str(body);
     head.into_bytes()
@@ -290,6 +304,7 @@ mod tests {
             address: ([127, 0, 0, 1], 80).into(),
             path: "/mcp".to_owned(),
             tool: "echo".to_owned(),
+            key: None,
         };
         let mut request = Call::Echo(64).request(&endpoint, Era::Modern, None);
         let first = request.renew().to_vec();

@@ -124,11 +124,11 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "access",
-        title: "small call, in one of 20 roles",
+        title: "small call, with a key, in one of 20 roles, audited",
         call: SMALL,
         era: Era::Legacy,
         upstream: LEGACY,
-        targets: &[Target::Mcpmux, Target::Roles],
+        targets: &[Target::Mcpmux, Target::Doors],
     },
     Scenario {
         name: "list",

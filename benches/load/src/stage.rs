@@ -109,6 +109,7 @@ impl Stage {
             address,
             path: path.to_owned(),
             tool: "echo".to_owned(),
+            key: None,
         };
         let Upstream { path, .. } = scenario.upstream;
         Ok(match target {
@@ -136,7 +137,7 @@ impl Stage {
             Target::Good | Target::GoodStdio | Target::Half | Target::HalfStdio => {
                 self.company(target).await?
             }
-            Target::Roles => self.daemon(Backends::Roles).await?,
+            Target::Doors => self.daemon(Backends::Doors).await?,
         })
     }
 
@@ -158,7 +159,7 @@ impl Stage {
                 Backends::Many => Target::Fifty,
                 Backends::Company { broken: false } => Target::Good,
                 Backends::Company { broken: true } => Target::Half,
-                Backends::Roles => Target::Roles,
+                Backends::Doors => Target::Doors,
             };
             all.push(Resident {
                 target,

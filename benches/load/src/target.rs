@@ -31,8 +31,8 @@ pub enum Target {
     GoodStdio,
     /// As [`Half`](Self::Half); what is called is a stdio backend.
     HalfStdio,
-    /// mcpmux, with one HTTP backend and 20 roles.
-    Roles,
+    /// mcpmux, with one HTTP backend, 20 roles, keys of clients, and an audit file.
+    Doors,
 }
 
 impl Target {
@@ -50,7 +50,7 @@ impl Target {
             Self::Half => "25 good, 25 broken",
             Self::GoodStdio => "25 good, stdio",
             Self::HalfStdio => "25 and 25, stdio",
-            Self::Roles => "mcpmux, 20 roles",
+            Self::Doors => "mcpmux, with doors",
         }
     }
 

@@ -32,7 +32,7 @@ pub(super) async fn whole(response: Response, max_message: usize) -> Result<Mess
             _ => status_error(status),
         });
     }
-    let (_, body) = read(response, max_message).await?;
+    let body = read(response.into_body(), max_message).await?;
     match Message::parse(body) {
         Ok(message) if matches!(message.kind(), Kind::Response { .. }) => Ok(message),
         _ if !status.is_success() => Err(status_error(status)),
@@ -47,11 +47,7 @@ pub(super) async fn whole(response: Response, max_message: usize) -> Result<Mess
 }
 
 /// Reads a whole body of at most `max_message` bytes.
-pub(super) async fn read(
-    response: Response,
-    max_message: usize,
-) -> Result<(http::response::Parts, Bytes), BackendError> {
-    let (parts, mut stream) = response.into_parts();
+pub(super) async fn read(mut stream: Body, max_message: usize) -> Result<Bytes, BackendError> {
     let mut body = BytesMut::new();
     let mut first = None;
     while let Some(chunk) = chunk(&mut stream).await? {
@@ -71,7 +67,7 @@ pub(super) async fn read(
             }
         }
     }
-    Ok((parts, first.unwrap_or_else(|| body.freeze())))
+    Ok(first.unwrap_or_else(|| body.freeze()))
 }
 
 /// The next piece of a body; `None` at its end.

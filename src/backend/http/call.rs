@@ -196,7 +196,8 @@ impl OpenCall {
                     && self.link.whose.is_none()
                     && (ear::is_unasked(&message) || ear::is_addressed(&message)) =>
             {
-                self.link.unasked.send(Unasked::Notification(message)).await;
+                let said = Unasked::Notification(message);
+                Box::pin(self.link.unasked.send(said)).await;
                 None
             }
             Kind::Notification { .. } | Kind::Response { .. } => Some(message),

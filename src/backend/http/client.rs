@@ -136,7 +136,14 @@ impl Client {
             let mut request = Request::new(Full::new(body.clone()));
             *request.method_mut() = method.clone();
             *request.uri_mut() = uri;
-            *request.headers_mut() = headers.clone();
+            let has = request.headers_mut();
+            has.clone_from(headers);
+            // Not what hyper would do itself: it would let the copy grow for it.
+            if body.is_empty() {
+                has.remove(header::CONTENT_LENGTH);
+            } else {
+                has.insert(header::CONTENT_LENGTH, body.len().into());
+            }
             let response = self.send_once(request).await?;
             match self.redirected(&method, response.status(), response.headers()) {
                 None => return Ok(response.map(Either::Left)),

@@ -225,8 +225,8 @@ impl HttpLink {
                 StatusCode::BAD_REQUEST if mode.session.is_some() && may_renew => {
                     // Servers built on a widespread example answer 400 where
                     // the specification wants 404.
-                    let reading = Box::pin(answer::read(response, self.max_message));
-                    let (parts, text) = reading.await?;
+                    let (parts, body) = response.into_parts();
+                    let text = Box::pin(answer::read(body, self.max_message)).await?;
                     if !String::from_utf8_lossy(&text)
                         .to_ascii_lowercase()
                         .contains("session")
@@ -272,12 +272,14 @@ impl HttpLink {
     /// From now on requests are of `revision` and within `session`.
     pub(super) fn set_mode(&self, revision: Option<Revision>, session: Option<HeaderValue>) {
         // Room for what a request gets as well, so that its copy need not grow twice.
-        let mut headers = HeaderMap::with_capacity(self.headers.len() + 7);
+        let mut headers = HeaderMap::with_capacity(self.headers.len() + 8);
         headers.extend(self.headers.clone());
         self.client.mark(&mut headers);
         headers.insert(header::USER_AGENT, USER_AGENT);
         headers.insert(header::CONTENT_TYPE, JSON);
         headers.insert(header::ACCEPT, ACCEPT_BOTH);
+        // What it is a request's body says.
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         if let Some(revision) = revision {
             // The header is unknown to revisions before 2025-06-18, and harmless.
             let date = HeaderValue::from_static(revision.as_str());

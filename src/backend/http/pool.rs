@@ -23,7 +23,7 @@ use super::{
     client::{Failure, IDLE, MAX_IDLE, failure},
     wire::Wire,
 };
-use crate::web::Dial;
+use crate::web::{Dial, apart};
 
 /// How often connections without use are looked after.
 const SWEEP: Duration = Duration::from_secs(5);
@@ -201,6 +201,7 @@ impl Body for Streamed {
             return Poll::Ready(None);
         };
         let frame = ready!(wire.poll_frame(incoming, cx));
+        let frame = frame.map(|frame| frame.map(|frame| frame.map_data(apart)));
         if !matches!(frame, Some(Ok(_))) || incoming.is_end_stream() {
             this.release();
         }

@@ -263,7 +263,7 @@ impl Wire {
             let response = self.ask(self.post.get(), body).await?;
             match response.status() {
                 status if status.is_success() => {
-                    let _ = answer::read(response, ACCEPTED).await;
+                    let _ = answer::read(response.into_body(), ACCEPTED).await;
                     Ok(())
                 }
                 StatusCode::NOT_FOUND | StatusCode::GONE => {

@@ -19,21 +19,24 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 
-use crate::{bell::Bell, web::Stream};
+use crate::{
+    bell::Bell,
+    web::{Gather, Stream},
+};
 
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Wire {
     sender: SendRequest<Full<Bytes>>,
     /// What is to be driven; none once it is closed.
-    connection: Option<Connection<TokioIo<Stream>, Full<Bytes>>>,
+    connection: Option<Connection<TokioIo<Gather<Stream>>, Full<Bytes>>>,
     bell: Bell,
 }
 
 impl Wire {
     /// A connection over `stream`.
     pub(super) async fn open(stream: Stream) -> hyper::Result<Self> {
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let (sender, connection) = http1::handshake(TokioIo::new(Gather(stream))).await?;
         Ok(Self {
             sender,
             connection: Some(connection),
@@ -101,7 +104,10 @@ impl Wire {
 
 /// Reads and writes what can be; a connection that has ended is dropped, so
 /// that what waits for it hears of it.
-fn drive(connection: &mut Option<Connection<TokioIo<Stream>, Full<Bytes>>>, cx: &mut Context<'_>) {
+fn drive(
+    connection: &mut Option<Connection<TokioIo<Gather<Stream>>, Full<Bytes>>>,
+    cx: &mut Context<'_>,
+) {
     if let Some(open) = connection
         && Pin::new(open).poll(cx).is_ready()
     {

@@ -4,8 +4,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
 };
+
+use memchr::memmem::Finder;
 
 use crate::{
     backend::Backend,
@@ -20,6 +22,9 @@ pub(super) use follow::{Following, needs_task, with_tasks};
 
 /// The most tasks that are remembered; beyond, the oldest is forgotten.
 const MAX: usize = 10_000;
+
+/// What every response that begins a task holds, looked for in all of them.
+static TASK_ID: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("taskId"));
 
 /// The extension's key among capabilities.
 pub(super) const EXTENSION: &str = "io.modelcontextprotocol/tasks";
@@ -113,7 +118,7 @@ impl Tasks {
 /// 2025-11-25, or in the result itself where its `resultType` is `task`.
 pub(super) fn begun(response: &Message) -> Option<String> {
     let text = response.payload()?;
-    memchr::memmem::find(text.as_bytes(), b"taskId")?;
+    TASK_ID.find(text.as_bytes())?;
     let result = RawObject::parse(text).ok()?;
     let id = |task: &RawObject<'_>| Some(task.get_str("taskId").ok()??.into_owned());
     if let Some(task) = result.get("task").ok()? {
