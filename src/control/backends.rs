@@ -85,7 +85,7 @@ pub(super) async fn status(served: &Served, replies: &mut Replies) -> io::Result
         uptime: served.started.elapsed().as_secs(),
         config: served.config.clone(),
         sockets: served.sockets.clone(),
-        clients: served.presence.clients(),
+        clients: served.presence.clients(&served.mux),
         backends,
     };
     replies.send(&Answer::Status(status)).await

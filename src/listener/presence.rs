@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 
-use super::endpoint::Endpoint;
+use super::{endpoint::Endpoint, sessions::Sessions};
+use crate::mux::Mux;
 
 /// How often it is looked at most and at least.
 const LOOKS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(10));
@@ -32,6 +33,13 @@ pub struct Clients {
     pub connections: usize,
     /// Sessions of legacy clients, those included that have no connection now.
     pub sessions: usize,
+    /// Streams that clients hold open for what belongs to no call: the GET of a session,
+    /// and `subscriptions/listen`.
+    #[serde(default)]
+    pub streams: usize,
+    /// Calls under way, those included that wait for an answer of their client.
+    #[serde(default)]
+    pub calls: usize,
 }
 
 impl Presence {
@@ -50,12 +58,15 @@ impl Presence {
         let _ = self.endpoint.set(Arc::downgrade(endpoint));
     }
 
-    /// How many clients there are.
-    pub fn clients(&self) -> Clients {
+    /// How many clients there are, and what they have `mux` do.
+    pub fn clients(&self, mux: &Mux) -> Clients {
         let endpoint = self.endpoint.get().and_then(Weak::upgrade);
+        let sessions = endpoint.as_ref().map(|endpoint| &endpoint.sessions);
         Clients {
             connections: self.connections.len(),
-            sessions: endpoint.map_or(0, |endpoint| endpoint.sessions.count()),
+            sessions: sessions.map_or(0, Sessions::count),
+            streams: sessions.map_or(0, Sessions::streams) + mux.listeners(),
+            calls: mux.calls(),
         }
     }
 

@@ -221,9 +221,14 @@ impl Session {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many streams are open for it beside those of its calls.
+    pub(super) fn streams(&self) -> usize {
+        self.streams.load(Ordering::Relaxed)
+    }
+
     /// Whether it has a call under way or an open stream.
     pub(super) fn is_busy(&self) -> bool {
-        self.streams.load(Ordering::Relaxed) > 0 || !self.calls().is_empty()
+        self.streams() > 0 || !self.calls().is_empty()
     }
 }
 

@@ -91,6 +91,12 @@ impl Sessions {
         table.len()
     }
 
+    /// How many streams clients hold open for what belongs to no call.
+    pub(super) fn streams(&self) -> usize {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.values().map(|session| session.streams()).sum()
+    }
+
     /// Whether none is open.
     pub(super) fn is_empty(&self) -> bool {
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);

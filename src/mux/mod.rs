@@ -14,7 +14,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, timeout_at},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 mod addressees;
 mod bridge;
@@ -106,6 +106,8 @@ pub struct Mux {
     limits: Arc<Limits>,
     /// Calls that may be in flight at once.
     places: Arc<Semaphore>,
+    /// Streams of `subscriptions/listen`, each of which has a token.
+    listening: TaskTracker,
     /// Calls that wait for their clients' answers.
     parking: Parking,
     /// Who began which task where.
@@ -193,6 +195,7 @@ impl Mux {
             audit,
             limits,
             places: Arc::new(Semaphore::new(MAX_CALLS)),
+            listening: TaskTracker::new(),
             parking: Parking::new(),
             visits: Visits::default(),
             clients_noted: Notify::new(),
@@ -260,6 +263,16 @@ impl Mux {
         self.clients_noted.notified().await;
     }
 
+    /// How many calls are under way, those included that wait for their clients.
+    pub fn calls(&self) -> usize {
+        MAX_CALLS.saturating_sub(self.places.available_permits())
+    }
+
+    /// How many streams of `subscriptions/listen` are open.
+    pub fn listeners(&self) -> usize {
+        self.listening.len()
+    }
+
     /// Whether any call is under way or waits for its client, or a task may run in
     /// a process that would end with mcpmux.
     pub fn is_busy(&self) -> bool {
@@ -267,9 +280,7 @@ impl Mux {
             let connection = backend.connected();
             connection.is_some_and(|connection| connection.is_kept())
         };
-        self.places.available_permits() < MAX_CALLS
-            || !self.parking.is_empty()
-            || self.backends().iter().any(runs_a_task)
+        self.calls() > 0 || !self.parking.is_empty() || self.backends().iter().any(runs_a_task)
     }
 
     /// Builds the catalogs anew and, if clients see another one now or a backend, the

@@ -107,7 +107,9 @@ impl Mux {
         let tag = format!("{{\"{}\":{}}}", meta::SUBSCRIPTION_ID, id.as_str());
         let mut changes = self.changes(listener.role(), None);
         let (mux, listener) = (Arc::clone(self), listener.clone());
+        let open = self.listening.token();
         Exchange::new(async_stream::stream! {
+            let _open = open;
             let resources = mux.grant(&listener, uris).await;
             let filter = filter(honoured, &resources.uris);
             let params = format!("{{\"_meta\":{tag},\"notifications\":{filter}}}");

@@ -6,7 +6,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Client, Mux, Peer, Setup, Step, eventually, legacy, result};
 
@@ -62,9 +62,20 @@ impl Desk {
     }
 
     #[track_caller]
+    fn counts(&self, clients: Value) {
+        eventually(&format!("clients: {clients}"), || {
+            (self.status()["clients"] == clients).then_some(())
+        });
+    }
+
+    #[track_caller]
     fn backend(&self) -> Value {
-        let status: Value = serde_json::from_str(&self.done(&["status", "--json"])).unwrap();
-        status["backends"][0].clone()
+        self.status()["backends"][0].clone()
+    }
+
+    #[track_caller]
+    fn status(&self) -> Value {
+        serde_json::from_str(&self.done(&["status", "--json"])).unwrap()
     }
 }
 
@@ -90,11 +101,32 @@ fn the_status_says_how_the_mcpmux_that_runs_and_its_servers_are() {
     assert_eq!(status["clients"]["sessions"], 1);
     let text = desk.done(&["status"]);
     assert!(
-        text.contains(&address) && text.contains("1/1 backends up,"),
+        text.contains(&address) && text.contains("1/1 backends up\n"),
         "{text}"
     );
     // One that is not there is not shown.
     assert_eq!(desk.run(&["status", "c"]).status.code(), Some(1));
+}
+
+#[test]
+fn the_status_counts_clients_and_what_they_have_open() {
+    let mut desk = Desk::new();
+    let held = [Step::Await("gate".to_owned()), result("{}")];
+    desk.peer = Peer::new(legacy(&["t"]).tool("t", held));
+    let mux = desk.serve();
+    let (old, new) = (Client::legacy(&mux), Client::modern(&mux));
+    let (of_session, listening) = (old.listen(), new.listen());
+    let call = old.post(&old.spell("7", "tools/call", None, r#""name":"b__t""#));
+    desk.counts(json!({ "connections": 3, "sessions": 1, "streams": 2, "calls": 1 }));
+    let text = desk.done(&["status"]);
+    let line = "clients: connections 3, sessions 1, open streams 2, calls in flight 1\n";
+    assert!(text.contains(line), "{text}");
+    drop(of_session);
+    desk.counts(json!({ "connections": 2, "sessions": 1, "streams": 1, "calls": 1 }));
+    drop(listening);
+    desk.peer.open("gate");
+    assert_eq!(call.reply().status, 200);
+    desk.counts(json!({ "connections": 0, "sessions": 1, "streams": 0, "calls": 0 }));
 }
 
 #[test]

@@ -39,11 +39,14 @@ pub(super) fn screen(status: &Status, style: Style) -> String {
     }
     let _ = writeln!(
         text,
-        "{}/{} backends up, {} connections, {} sessions\n",
+        "{}/{} backends up\n\
+         clients: connections {}, sessions {}, open streams {}, calls in flight {}\n",
         up.count(),
         status.backends.len(),
         status.clients.connections,
-        status.clients.sessions
+        status.clients.sessions,
+        status.clients.streams,
+        status.clients.calls
     );
     let rows: Vec<[String; COLUMNS]> = status.backends.iter().map(row).collect();
     let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
@@ -203,6 +206,8 @@ mod tests {
             clients: Clients {
                 connections: 3,
                 sessions: 2,
+                streams: 1,
+                calls: 4,
             },
             backends: vec![files, down],
         };
@@ -211,7 +216,8 @@ mod tests {
             text,
             "mcpmux 0.1.0, running for 2 h, process 7\n\
              serving http://127.0.0.1:8080/mcp\n\
-             1/2 backends up, 3 connections, 2 sessions\n\n\
+             1/2 backends up\n\
+             clients: connections 3, sessions 2, open streams 1, calls in flight 4\n\n\
              BACKEND  STATE  ERA     KEPT  AUTH   TOOLS  CALLS  ERRORS    P50   P95  RESTARTS  MEMORY\n\
              files    up     modern  unit  oauth      3   1200       1  90 µs  2 ms         0  20 MiB\n\
              gone     down   modern  -     -          3   1200       1  90 µs  2 ms         0  20 MiB\n  \
