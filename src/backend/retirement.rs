@@ -89,7 +89,7 @@ impl Backend {
     /// unit of systemd's has its name for itself.
     pub(crate) fn keeps_its_name(&self) -> bool {
         let is_command = matches!(&*self.way, Ok(Way::Command(_)));
-        let in_group = |up: &super::Connection| up.link.kept() == Some(&Kept::Group);
+        let in_group = |up: &super::Connection| matches!(up.link.kept(), Some(Kept::Group(_)));
         is_command && !self.connected().is_some_and(|up| in_group(&up))
     }
 

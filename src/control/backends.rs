@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{message::Answer, reload::Reload, server::Replies};
 use crate::{
-    backend::command::memory_of,
+    backend::command::{Memory, of_groups, of_unit},
     credential::Logins,
     listener::{Clients, Presence},
     mux::{BackendStatus, Mux},
@@ -70,15 +70,8 @@ pub struct Served {
 /// How it is.
 pub(super) async fn status(served: &Served, replies: &mut Replies) -> io::Result<()> {
     let mut backends = served.mux.status();
-    let weighed = async {
-        for backend in &mut backends {
-            if let Some(unit) = &backend.unit {
-                backend.memory = memory_of(unit).await;
-            }
-        }
-    };
-    // One that systemd does not tell of in time goes without.
-    let _ = timeout(PATIENCE, weighed).await;
+    // Those that systemd or the kernel does not tell of in time go without.
+    let _ = timeout(PATIENCE, weigh(&mut backends)).await;
     let status = Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
@@ -89,6 +82,27 @@ pub(super) async fn status(served: &Served, replies: &mut Replies) -> io::Result
         backends,
     };
     replies.send(&Answer::Status(status)).await
+}
+
+/// Fills in how much memory they use.
+async fn weigh(backends: &mut [BackendStatus]) {
+    let groups = backends.iter().filter_map(|backend| backend.group);
+    let mut weighed = of_groups(groups.collect()).await.into_iter();
+    let fill = |backend: &mut BackendStatus, memory: Option<Memory>| {
+        backend.memory = memory.map(|memory| memory.bytes);
+        backend.measure = memory.map(|memory| memory.measure);
+    };
+    for backend in backends
+        .iter_mut()
+        .filter(|backend| backend.group.is_some())
+    {
+        fill(backend, weighed.next().flatten());
+    }
+    for backend in backends {
+        if let Some(unit) = backend.unit.clone() {
+            fill(backend, of_unit(&unit).await);
+        }
+    }
 }
 
 /// Has it done; it takes effect at once, and its end is not waited for.

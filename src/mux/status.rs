@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::Mux;
-use crate::backend::{Backend, Down, State, command::Kept};
+use crate::backend::{
+    Backend, Down, State,
+    command::{Kept, Measure},
+};
 
 /// How one backend is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -53,9 +56,15 @@ pub struct BackendStatus {
     /// The unit of its processes.
     #[serde(default)]
     pub unit: Option<String>,
-    /// The memory that its unit uses, in bytes.
+    /// The number of the process group of its processes.
+    #[serde(default)]
+    pub group: Option<i32>,
+    /// The memory that its processes use, in bytes.
     #[serde(default)]
     pub memory: Option<u64>,
+    /// What `memory` counts.
+    #[serde(default)]
+    pub measure: Option<Measure>,
     /// The median of a call's time, in microseconds.
     pub p50: Option<u64>,
     /// The time within which 95 of 100 calls have ended, in microseconds.
@@ -170,7 +179,9 @@ fn status(backend: &Backend) -> BackendStatus {
         auth: backend.settings().auth().map(str::to_owned),
         kept: kept.map(ToString::to_string),
         unit: kept.and_then(Kept::unit).map(str::to_owned),
+        group: kept.and_then(Kept::group),
         memory: None,
+        measure: None,
         p50: micros(0.5),
         p95: micros(0.95),
         restarts: tally.restarts(),

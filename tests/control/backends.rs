@@ -98,10 +98,14 @@ fn the_status_says_how_the_mcpmux_that_runs_and_its_servers_are() {
     assert_eq!(backend["errors"], 0);
     assert!(backend["p50"].as_u64() > Some(0), "{backend}");
     assert_eq!(backend["kept"], "a process group");
+    assert_eq!(backend["measure"], "pss");
+    assert!(backend["memory"].as_u64() > Some(200 * 1024), "{backend}");
     assert_eq!(status["clients"]["sessions"], 1);
     let text = desk.done(&["status"]);
     assert!(
-        text.contains(&address) && text.contains("1/1 backends up\n"),
+        text.contains(&address)
+            && text.contains("1/1 backends up\n")
+            && text.contains(" MiB PSS\n"),
         "{text}"
     );
     // One that is not there is not shown.

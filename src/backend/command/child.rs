@@ -94,6 +94,11 @@ impl Child {
         Ok((child, ours))
     }
 
+    /// Its process group.
+    pub(super) fn group(&self) -> Group {
+        self.group
+    }
+
     /// Waits for the child itself to end, and says how it did.
     pub(super) async fn exited(&mut self) -> String {
         match self.process.wait().await {

@@ -8,6 +8,7 @@ use std::{
 use tokio::sync::OnceCell;
 use tracing::{info, warn};
 
+use super::group::Group;
 use crate::{
     backend::BackendError,
     config::{CommandSettings, Environment, ProcessSetting},
@@ -19,8 +20,8 @@ use crate::{
 pub(crate) enum Kept {
     /// systemd, as the unit of this name.
     Unit(Arc<str>),
-    /// mcpmux, as a process group.
-    Group,
+    /// mcpmux, as this process group.
+    Group(Group),
 }
 
 impl Kept {
@@ -28,21 +29,24 @@ impl Kept {
     pub(crate) fn unit(&self) -> Option<&str> {
         match self {
             Self::Unit(name) => Some(name),
-            Self::Group => None,
+            Self::Group(_) => None,
         }
     }
-}
 
-/// The memory that a backend's `unit` uses, in bytes, as far as systemd knows.
-pub(crate) async fn memory_of(unit: &str) -> Option<u64> {
-    units().await.ok()?.memory(unit).await
+    /// The number of the process group, if it is one.
+    pub(crate) fn group(&self) -> Option<i32> {
+        match self {
+            Self::Unit(_) => None,
+            Self::Group(group) => Some(group.number()),
+        }
+    }
 }
 
 impl fmt::Display for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unit(name) => f.write_str(name),
-            Self::Group => f.write_str("a process group"),
+            Self::Group(_) => f.write_str("a process group"),
         }
     }
 }
@@ -103,7 +107,7 @@ fn is_service() -> bool {
 }
 
 /// The one connection of this process, made when first asked for.
-async fn units() -> Result<Arc<Units>, String> {
+pub(super) async fn units() -> Result<Arc<Units>, String> {
     static UNITS: OnceCell<Arc<Units>> = OnceCell::const_new();
     let units = UNITS
         .get_or_try_init(|| async { Units::find(&Environment::process()).await })

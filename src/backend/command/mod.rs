@@ -19,12 +19,15 @@ mod group;
 pub mod guard;
 mod keeper;
 mod launch;
+mod memory;
 mod pipe;
 mod process;
 mod service;
 mod stderr;
 
-pub(crate) use keeper::{Kept, memory_of};
+pub(crate) use keeper::Kept;
+pub use memory::Measure;
+pub(crate) use memory::{Memory, of_groups, of_unit};
 pub(super) use pipe::Pipe;
 
 /// How long a server may take to end by itself once its stdin is closed.
@@ -100,7 +103,7 @@ impl CommandLink {
         });
         Self {
             pipe,
-            kept: Kept::Group,
+            kept: Kept::Unit("none.service".into()),
             stop: CancellationToken::new(),
             keeper: Mutex::default(),
         }

@@ -61,7 +61,7 @@ impl Process {
     /// Who keeps it.
     pub(super) fn kept(&self) -> Kept {
         match self {
-            Self::Group(_) => Kept::Group,
+            Self::Group(child) => Kept::Group(child.group()),
             Self::Unit(service) => Kept::Unit(service.name().into()),
         }
     }

@@ -3,6 +3,7 @@
 use std::{fmt::Write, time::Duration};
 
 use crate::{
+    backend::command::Measure,
     cli::terminal::{Style, printable},
     control::Status,
     mux::BackendStatus,
@@ -94,7 +95,7 @@ fn row(backend: &BackendStatus) -> [String; COLUMNS] {
         time(backend.p50),
         time(backend.p95),
         backend.restarts.to_string(),
-        backend.memory.map_or_else(|| "-".to_owned(), mebibytes),
+        memory(backend),
     ]
 }
 
@@ -133,9 +134,18 @@ fn beneath(backend: &BackendStatus, reason: &str) -> String {
     text
 }
 
-/// Bytes as people read them.
-fn mebibytes(bytes: u64) -> String {
-    format!("{} MiB", bytes.div_ceil(1 << 20))
+/// The memory of its processes; that of a unit is the whole of its control group, of
+/// others it is said what was counted.
+fn memory(backend: &BackendStatus) -> String {
+    let Some(bytes) = backend.memory else {
+        return "-".to_owned();
+    };
+    let counted = match backend.measure {
+        Some(Measure::Pss) => " PSS",
+        Some(Measure::Rss) => " RSS",
+        Some(Measure::Cgroup) | None => "",
+    };
+    format!("{} MiB{counted}", bytes.div_ceil(1 << 20))
 }
 
 fn micro(micros: u64) -> String {
@@ -181,7 +191,9 @@ mod tests {
             auth: None,
             kept: None,
             unit: None,
+            group: None,
             memory: Some(20 << 20),
+            measure: Some(Measure::Cgroup),
             p50: Some(90),
             p95: Some(1_500),
             restarts: 0,
@@ -194,6 +206,7 @@ mod tests {
         down.reason = Some("it ended\u{1b}[2J".to_owned());
         down.since = Some(65);
         down.next = Some(4);
+        down.measure = Some(Measure::Pss);
         let mut files = backend("files", "up");
         files.unit = Some("mcpmux-backend-files.service".to_owned());
         files.auth = Some("oauth".to_owned());
@@ -218,9 +231,9 @@ mod tests {
              serving http://127.0.0.1:8080/mcp\n\
              1/2 backends up\n\
              clients: connections 3, sessions 2, open streams 1, calls in flight 4\n\n\
-             BACKEND  STATE  ERA     KEPT  AUTH   TOOLS  CALLS  ERRORS    P50   P95  RESTARTS  MEMORY\n\
-             files    up     modern  unit  oauth      3   1200       1  90 µs  2 ms         0  20 MiB\n\
-             gone     down   modern  -     -          3   1200       1  90 µs  2 ms         0  20 MiB\n  \
+             BACKEND  STATE  ERA     KEPT  AUTH   TOOLS  CALLS  ERRORS    P50   P95  RESTARTS      MEMORY\n\
+             files    up     modern  unit  oauth      3   1200       1  90 µs  2 ms         0      20 MiB\n\
+             gone     down   modern  -     -          3   1200       1  90 µs  2 ms         0  20 MiB PSS\n  \
              it ended[2J, for 65 s; next attempt in 4 s\n"
         );
     }
