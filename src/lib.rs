@@ -5,6 +5,7 @@
 
 mod bell;
 pub mod config;
+mod nearest;
 pub mod protocol;
 mod secret;
 mod signature;

@@ -47,6 +47,11 @@ impl Missing {
     /// Tells a person, and gives the exit code.
     pub(super) fn report(&self) -> ExitCode {
         eprintln!("mcpmux: {self}");
+        self.code()
+    }
+
+    /// The exit code.
+    pub(super) fn code(&self) -> ExitCode {
         match self {
             Self::Nobody | Self::Other(_) => exit::UNAVAILABLE.into(),
             Self::Control(error) if error.is_permission() => exit::NOT_PERMITTED.into(),

@@ -5,9 +5,9 @@ use super::{
     Pattern, document,
     error::Problem,
     rules::{Rule, Rules},
-    scalar::nearest,
     settings::{Assignment, Door, Pin, PolicySettings, ToolSettings},
 };
+use crate::nearest::nearest;
 
 /// The most roles: each may have lists of its own.
 const MAX_ROLES: usize = 256;

@@ -6,6 +6,7 @@ use super::{
     format,
     keyword::{has_type, strings},
 };
+use crate::nearest::nearest;
 
 /// Why a scalar is not what its key takes.
 pub(super) struct Wrong {
@@ -70,19 +71,4 @@ pub(super) fn convert(text: &str, plain: bool, schema: &Json) -> Result<Json, Wr
             false,
         )),
     }
-}
-
-/// The one of `known` that `text` was most likely meant to be.
-pub(super) fn nearest<'k>(text: &str, known: impl Iterator<Item = &'k str>) -> Option<String> {
-    let text: String = text
-        .chars()
-        .take(64)
-        .collect::<String>()
-        .to_lowercase()
-        .replace('-', "_");
-    known
-        .map(|word| (strsim::damerau_levenshtein(&text, word), word))
-        .filter(|(distance, word)| *distance <= word.len().max(text.len()) / 3)
-        .min()
-        .map(|(_, word)| word.to_owned())
 }

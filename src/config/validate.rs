@@ -16,10 +16,11 @@ use super::{
     expand::{self, ExpandError, expand},
     format,
     keyword::{applies, differs, has_type, named, property, strings},
-    scalar::{convert, nearest},
+    scalar::convert,
     settings::Unresolved,
     tree::{Key, Node, Position, Value as Yaml},
 };
+use crate::nearest::nearest;
 
 /// What came of a walk.
 #[derive(Default)]

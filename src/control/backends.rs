@@ -113,7 +113,7 @@ pub(super) async fn act(
     replies: &mut Replies,
 ) -> io::Result<()> {
     let Some(backend) = served.mux.backend(name) else {
-        let reason = unknown(served, name);
+        let reason = served.mux.missing(name);
         return replies.send(&Answer::Refused { reason }).await;
     };
     match deed {
@@ -122,17 +122,4 @@ pub(super) async fn act(
         Deed::Restart => backend.restart(),
     }
     replies.send(&Answer::Done).await
-}
-
-/// What to say of a backend that there is not.
-pub(super) fn unknown(served: &Served, name: &str) -> String {
-    let backends = served.mux.backends();
-    let known: Vec<_> = backends.iter().map(|backend| backend.name()).collect();
-    if known.is_empty() {
-        return format!("there is no backend {name:?}, nor any other");
-    }
-    format!(
-        "there is no backend {name:?}; there are {}",
-        known.join(", ")
-    )
 }

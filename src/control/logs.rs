@@ -6,11 +6,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
-use super::{
-    backends::{Served, unknown},
-    message::Answer,
-    server::Replies,
-};
+use super::{backends::Served, message::Answer, server::Replies};
 use crate::systemd;
 
 /// Where the log of one backend is.
@@ -44,7 +40,7 @@ pub(super) async fn log(
     replies: &mut Replies,
 ) -> io::Result<()> {
     let Some(backend) = served.mux.backend(name) else {
-        let reason = unknown(served, name);
+        let reason = served.mux.missing(name);
         return replies.send(&Answer::Refused { reason }).await;
     };
     let log = if systemd::on_journal() {

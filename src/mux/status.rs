@@ -6,9 +6,12 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::Mux;
-use crate::backend::{
-    Backend, Down, State,
-    command::{Kept, Measure},
+use crate::{
+    backend::{
+        Backend, Down, State,
+        command::{Kept, Measure},
+    },
+    nearest::no_backend,
 };
 
 /// How one backend is.
@@ -129,6 +132,12 @@ impl Mux {
         self.instances.pulse();
         let _ = self.parking.is_empty();
         let _ = self.summary();
+    }
+
+    /// What to say where no enabled backend has this name.
+    pub fn missing(&self, name: &str) -> String {
+        let backends = self.backends();
+        no_backend(name, backends.iter().map(|backend| backend.name()))
     }
 
     /// The enabled backend of this name.

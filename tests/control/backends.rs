@@ -211,3 +211,37 @@ fn what_cannot_be_done_is_said() {
         "{said}"
     );
 }
+
+#[test]
+fn the_name_that_was_meant_is_named_and_scripts_are_told_in_json() {
+    let dir = tempfile::tempdir().unwrap();
+    let peer = Peer::new(legacy(&["t"]));
+    let socket = dir.path().join("control.sock");
+    let mux = Setup::one("github", &peer)
+        .env("MCPMUX_CONTROL", socket.to_str().unwrap())
+        .serve();
+    mux.logged("control socket ");
+    let desk = Desk { dir, peer };
+    for verb in ["start", "stop", "restart", "logs", "status"] {
+        let unknown = desk.run(&[verb, "gihtub"]);
+        assert_eq!(unknown.status.code(), Some(1), "{verb}");
+        let said = String::from_utf8_lossy(&unknown.stderr);
+        assert!(
+            said.contains("there is no backend \"gihtub\"; did you mean \"github\"?"),
+            "{verb}: {said}"
+        );
+    }
+    let unknown = desk.run(&["restart", "--json", "gihtub"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    let said: Value = serde_json::from_slice(&unknown.stdout).unwrap();
+    let error = said["error"].as_str().unwrap_or_default();
+    assert!(error.contains("did you mean \"github\"?"), "{said}");
+    let said: Value = serde_json::from_str(&desk.done(&["stop", "--json", "github"])).unwrap();
+    assert_eq!(said, json!({ "backend": "github", "under_way": "stop" }));
+    drop(mux);
+    let nobody = desk.run(&["stop", "--json", "github"]);
+    assert_eq!(nobody.status.code(), Some(69));
+    let said: Value = serde_json::from_slice(&nobody.stdout).unwrap();
+    let error = said["error"].as_str().unwrap_or_default();
+    assert!(error.contains("no mcpmux runs here"), "{said}");
+}

@@ -24,6 +24,7 @@ use crate::{
     config::{Config, ConfigError, ListenTransport},
     control::{Answer, Answers, ControlError, Hello, Request, ask},
     credential::{Begun, LoggedOut, LoginError, LoginStatus, Logins, Wish},
+    nearest::nearest,
 };
 
 /// How long a service that was just started may take to serve its control
@@ -282,12 +283,8 @@ pub(super) fn named<'a>(
 ) -> Result<&'a LoginStatus, Failure> {
     let found = backends.iter().find(|backend| backend.backend == name);
     found.ok_or_else(|| {
-        let nearest = backends
-            .iter()
-            .map(|backend| backend.backend.as_str())
-            .filter(|own| strsim::damerau_levenshtein(own, name) <= 2)
-            .min_by_key(|own| strsim::damerau_levenshtein(own, name));
-        let hint = match nearest {
+        let known = backends.iter().map(|backend| backend.backend.as_str());
+        let hint = match nearest(name, known) {
             Some(nearest) => format!("did you mean {nearest}?"),
             None => "`mcpmux auth status` shows them all".to_owned(),
         };

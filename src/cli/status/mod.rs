@@ -6,7 +6,10 @@ use super::{
     running::{self, Missing},
     terminal::{Style, print},
 };
-use crate::control::{Answer, Request, Status};
+use crate::{
+    control::{Answer, Request, Status},
+    nearest::no_backend,
+};
 
 mod screen;
 
@@ -44,10 +47,12 @@ pub(super) async fn run(args: &Args, config: Option<&Path>) -> ExitCode {
             Ok(status) => status,
             Err(missing) => return missing.report(),
         };
-        let Some(status) = only(status, args.name.as_deref()) else {
-            let name = args.name.as_deref().unwrap_or_default();
-            eprintln!("mcpmux: there is no backend {name:?}");
-            return ExitCode::FAILURE;
+        let status = match only(status, args.name.as_deref()) {
+            Ok(status) => status,
+            Err(missing) => {
+                eprintln!("mcpmux: {missing}");
+                return ExitCode::FAILURE;
+            }
         };
         let text = if args.json {
             match serde_json::to_string_pretty(&status) {
@@ -88,13 +93,16 @@ async fn asked(config: Option<&Path>) -> Result<Status, Missing> {
     }
 }
 
-/// The same status with one backend; `None` if there is none of that name.
-fn only(mut status: Status, name: Option<&str>) -> Option<Status> {
-    if let Some(name) = name {
-        status.backends.retain(|backend| backend.name == name);
-        if status.backends.is_empty() {
-            return None;
-        }
+/// The same status with one backend. Error: there is none of that name.
+fn only(mut status: Status, name: Option<&str>) -> Result<Status, String> {
+    let Some(name) = name else {
+        return Ok(status);
+    };
+    let names = status.backends.iter().map(|backend| backend.name.as_str());
+    let missing = no_backend(name, names);
+    status.backends.retain(|backend| backend.name == name);
+    if status.backends.is_empty() {
+        return Err(missing);
     }
-    Some(status)
+    Ok(status)
 }

@@ -52,13 +52,20 @@ Examples:
         backend: String,
         /// This tool only, by the name that its server gives it
         tool: Option<String>,
+        /// Print one JSON document: the names of the tools that were approved
+        #[arg(long)]
+        json: bool,
     },
 }
 
 pub(super) async fn run(args: &Args, config: Option<&Path>) -> ExitCode {
     let said = match &args.verb {
         Verb::Diff { backend, json } => diff(backend.as_deref(), *json, config).await,
-        Verb::Approve { backend, tool } => approve(backend, tool.as_deref(), config).await,
+        Verb::Approve {
+            backend,
+            tool,
+            json,
+        } => approve(backend, tool.as_deref(), *json, config).await,
     };
     match said.map(|said| print(&said)) {
         Err(missing) => missing.report(),
@@ -88,6 +95,7 @@ async fn diff(backend: Option<&str>, json: bool, config: Option<&Path>) -> Resul
 async fn approve(
     backend: &str,
     tool: Option<&str>,
+    json: bool,
     config: Option<&Path>,
 ) -> Result<String, Missing> {
     let request = Request::ToolsApprove {
@@ -95,6 +103,10 @@ async fn approve(
         tool: tool.map(str::to_owned),
     };
     match running::ask(config, &request).await?.next().await? {
+        Answer::Approved { tools } if json => {
+            let document = serde_json::json!({ "backend": backend, "approved": tools });
+            Ok(format!("{document:#}\n"))
+        }
         Answer::Approved { tools } if tools.is_empty() => {
             Ok(format!("{backend}: nothing waits to be approved\n"))
         }

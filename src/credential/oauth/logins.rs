@@ -20,6 +20,7 @@ use super::{
 use crate::{
     config::{Auth, BackendName, BackendSettings, Config, Environment, Transport},
     credential::vault::Kind,
+    nearest::no_backend,
 };
 
 /// All backends' logins.
@@ -205,7 +206,8 @@ impl Logins {
         let mut known = backends.iter();
         let known = known.find(|known| known.name.as_str() == backend);
         let Some(known) = known else {
-            return Err(LoginError(format!("there is no backend {backend:?}")));
+            let known = backends.iter().map(|known| known.name.as_str());
+            return Err(LoginError(no_backend(backend, known)));
         };
         known.login.clone().ok_or_else(|| {
             LoginError(format!(

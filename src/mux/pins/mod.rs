@@ -284,7 +284,7 @@ impl Mux {
         if let Some(name) = backend
             && self.backend(name).is_none()
         {
-            return Err(format!("there is no backend {name:?}"));
+            return Err(self.missing(name));
         }
         let mut left = MAX_TOLD;
         let mut all = Vec::new();
@@ -325,7 +325,7 @@ impl Mux {
         tool: Option<&str>,
     ) -> Result<Vec<String>, String> {
         let owner = self.backend(backend);
-        let owner = owner.ok_or_else(|| format!("there is no backend {backend:?}"))?;
+        let owner = owner.ok_or_else(|| self.missing(backend))?;
         let pinned = self.pins.of(&owner);
         let pinned = pinned.ok_or_else(|| format!("the tools of {backend} are not pinned"))?;
         self.pins.look(&owner, &owner.inventory());
