@@ -19,7 +19,7 @@ pub use notify::{Notifier, watchdog_interval};
 pub use own::{OwnService, own_service};
 pub use refusal::refuse;
 pub use sockets::{Handed, Listener, SocketError, Taken, take as take_descriptors};
-pub use units::{Service, Unit, UnitError, Units, backend_unit};
+pub use units::{SLICE, Service, Unit, UnitError, Units, backend_unit};
 
 /// Environment variables that the service manager addresses to this process
 /// alone. A child that saw them could speak in its name (`NOTIFY_SOCKET`), take

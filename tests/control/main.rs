@@ -11,5 +11,6 @@ mod command;
 mod daemon;
 mod fake;
 mod login;
+mod logs;
 #[path = "../support/mod.rs"]
 mod support;

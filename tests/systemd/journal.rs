@@ -154,6 +154,13 @@ fn mcpmux_logs(session: &Session) {
     assert!(!other.contains(&marker), "{other}");
     let unknown = shown("nobody");
     assert!(unknown.contains("there are demo, other"), "{unknown}");
+    // It is there as well when nobody can be asked, with what systemd says of the unit.
+    session.systemctl(&["stop", "mcpmux.socket", "mcpmux.service"]);
+    let text = shown("demo");
+    let said_of_it = ["up: ", "Stopped ", &marker];
+    assert!(said_of_it.iter().all(|said| text.contains(said)), "{text}");
+    let misspelt = shown("demmo");
+    assert!(misspelt.contains("did you mean \"demo\"?"), "{misspelt}");
 }
 
 fn json_on_stderr(session: &Session) {

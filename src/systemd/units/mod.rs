@@ -23,7 +23,7 @@ use zbus::MessageStream;
 
 pub use bus::UnitError;
 use bus::{Bus, value};
-pub use service::Service;
+pub use service::{SLICE, Service};
 use standing::{Phase, SERVICE, Standing, Table, UNIT};
 
 use crate::config::{CommandLimits, Environment};

@@ -14,7 +14,7 @@ use crate::config::{CommandLimits, Sandbox};
 
 /// Where all backends are, so that `systemctl` and `systemd-cgtop` show them
 /// together and one drop-in limits them together.
-pub(super) const SLICE: &str = "mcpmux.slice";
+pub const SLICE: &str = "mcpmux.slice";
 
 /// How long it may take until the program runs.
 const TO_START: Duration = Duration::from_secs(10);
