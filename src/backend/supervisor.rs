@@ -24,6 +24,15 @@ const COALESCE: Duration = Duration::from_millis(50);
 
 /// Who is told what becomes of a backend.
 pub(crate) trait Observer {
+    /// `backend` is about to offer `inventory`: returns once it may.
+    fn offers(
+        &self,
+        _backend: &Backend,
+        _inventory: &Arc<Inventory>,
+    ) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
     /// What `backend` offers is another one, or it has told that `told` are.
     fn offer_changed(&self, backend: &Backend, told: Lists);
 
@@ -141,6 +150,8 @@ impl Backend {
             let reason: Arc<str> = match attempt {
                 Ok(Ok((connection, inventory, unasked))) => {
                     let _hearing = connection.listen().await;
+                    let inventory = Arc::new(inventory);
+                    observer.offers(self, &inventory).await;
                     self.came_up(&connection, inventory, observer);
                     let up = Instant::now();
                     let end = tokio::select! {
@@ -281,11 +292,10 @@ impl Backend {
     fn came_up(
         &self,
         connection: &Arc<Connection>,
-        inventory: Inventory,
+        inventory: Arc<Inventory>,
         observer: &impl Observer,
     ) {
         self.tally.started();
-        let inventory = Arc::new(inventory);
         self.inventory.store(Arc::clone(&inventory));
         // Whoever sees it up, or reads so, finds the catalog that belongs to it.
         observer.offer_changed(self, Lists::default());
@@ -330,7 +340,7 @@ impl Backend {
                 let refreshed = tokio::select! {
                     () = stop.cancelled() => return End::Stopped,
                     reason = connection.link.lost() => return End::Lost(reason),
-                    refreshed = self.refresh(connection, message, &mut unasked) => refreshed,
+                    refreshed = self.refresh(connection, message, &mut unasked, observer) => refreshed,
                 };
                 if let Some(told) = refreshed {
                     observer.offer_changed(self, told);
@@ -353,6 +363,7 @@ impl Backend {
         connection: &Connection,
         first: Option<Unasked>,
         unasked: &mut mpsc::Receiver<Unasked>,
+        observer: &impl Observer,
     ) -> Option<Lists> {
         sleep(COALESCE).await;
         let (mut stale, mut told) = (Lists::default(), Lists::default());
@@ -375,7 +386,9 @@ impl Backend {
                     resources = inventory.resources.len(),
                     "its lists have changed"
                 );
-                self.inventory.store(Arc::new(inventory));
+                let inventory = Arc::new(inventory);
+                observer.offers(self, &inventory).await;
+                self.inventory.store(inventory);
                 Some(told)
             }
             Ok(_) => unchanged,

@@ -88,6 +88,9 @@ impl Memory {
                     directory.join(&file),
                 ))
             });
+            if let Some((inventory, _)) = &*known.kept() {
+                self.pins.recall(settings, inventory);
+            }
             backends.insert(file, known);
         }
         *self.backends() = backends;

@@ -61,7 +61,7 @@ pub use watching::{Sink, Watcher};
 
 use crate::{
     audit::Audit,
-    backend::{Backend, Exchange, Introduction, Lists, Observer, State},
+    backend::{Backend, Exchange, Introduction, Inventory, Lists, Observer, State},
     config::{Config, ConnectRetry, PolicySettings},
     credential::Logins,
     limits::Limits,
@@ -360,6 +360,13 @@ impl Mux {
 }
 
 impl Observer for Weak<Mux> {
+    async fn offers(&self, backend: &Backend, inventory: &Arc<Inventory>) {
+        let pins = self.upgrade().map(|mux| Arc::clone(&mux.pins));
+        if let Some(pins) = pins {
+            pins.meet(backend, inventory).await;
+        }
+    }
+
     fn offer_changed(&self, backend: &Backend, told: Lists) {
         if let Some(mux) = self.upgrade() {
             mux.rebuild(Some(backend), told);

@@ -196,6 +196,29 @@ fn what_has_changed_or_is_new_is_not_there_until_it_is_approved() {
 }
 
 #[test]
+fn a_first_sight_is_kept_before_anybody_sees_it() {
+    let place = Place::new();
+    let peer = Peer::new(with(&[("a", "A")]));
+    let mux = place.serve(&peer, "pin: block");
+    Client::legacy(&mux).await_names(&["b__a"]);
+    mux.kill();
+    peer.set(with(&[("a", "Another"), ("n", "N")]));
+    let mux = place.serve(&peer, "pin: block");
+    mux.logged("up: peer");
+    assert_eq!(Client::legacy(&mux).names(), [""; 0]);
+    // Also where it was known before it was pinned.
+    let place = Place::new();
+    let peer = Peer::new(with(&[("a", "A")]));
+    let mux = place.serve(&peer, "pin: off");
+    Client::legacy(&mux).await_names(&["b__a"]);
+    mux.stop();
+    peer.rewrite(with(&[("a", "Another")]));
+    let mux = place.serve(&peer, "pin: block");
+    mux.logged("up: peer");
+    assert_eq!(Client::legacy(&mux).names(), [""; 0]);
+}
+
+#[test]
 fn a_backend_that_is_reached_otherwise_is_another_one() {
     let place = Place::new();
     let first = Peer::new(with(&[("a", "A")]));

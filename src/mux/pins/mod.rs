@@ -54,8 +54,9 @@ pub struct Pins {
 
 #[derive(Debug)]
 struct Pinned {
-    store: Arc<Store>,
+    store: Store,
     state: Mutex<State>,
+    saving: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -157,10 +158,34 @@ impl Pins {
         }
     }
 
+    /// The same, before clients are offered `inventory`: tools that are seen for the
+    /// first time are kept as they are when this returns. Else one that is killed
+    /// would trust others at its next first sight. Where they cannot be kept, which is
+    /// logged, they are offered all the same.
+    pub(super) async fn meet(&self, backend: &Backend, inventory: &Arc<Inventory>) {
+        let pin = backend.settings().pin;
+        if let Some(pinned) = self.of(backend)
+            && pinned.is_new()
+        {
+            pinned.look(backend.name(), pin, inventory);
+            pinned.save().await;
+        }
+    }
+
+    /// The same for an `inventory` that is known from before the start. Blocks.
+    pub(super) fn recall(&self, settings: &BackendSettings, inventory: &Arc<Inventory>) {
+        let pinned = memory::file_name(settings);
+        let pinned = pinned.and_then(|file| self.backends().get(&file).cloned());
+        if let Some(pinned) = pinned.filter(|pinned| pinned.is_new()) {
+            pinned.look(settings.name.as_str(), settings.pin, inventory);
+            pinned.save_now();
+        }
+    }
+
     /// Keeps what is not kept yet.
     pub(super) async fn save(&self) {
         let all: Vec<_> = self.backends().values().cloned().collect();
-        for pinned in all {
+        for pinned in all.iter().filter(|pinned| pinned.state().dirty) {
             pinned.save().await;
         }
     }
@@ -206,8 +231,9 @@ impl Pinned {
             ..State::default()
         };
         Self {
-            store: Arc::new(store),
+            store,
             state: Mutex::new(state),
+            saving: Mutex::default(),
         }
     }
 
@@ -254,7 +280,21 @@ impl Pinned {
         approved
     }
 
-    async fn save(&self) {
+    /// Whether no tool of it was ever approved.
+    fn is_new(&self) -> bool {
+        self.state().book.pinned.is_empty()
+    }
+
+    /// Keeps it, if it is not kept as it is; returns when it is.
+    async fn save(self: &Arc<Self>) {
+        let pinned = Arc::clone(self);
+        let _ = spawn_blocking(move || pinned.save_now()).await;
+    }
+
+    fn save_now(&self) {
+        // One after the other: whoever comes second finds it kept, and no book that is
+        // older comes last.
+        let _turn = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         let book = {
             let mut state = self.state();
             if !std::mem::take(&mut state.dirty) {
@@ -262,12 +302,8 @@ impl Pinned {
             }
             state.book.clone()
         };
-        let store = Arc::clone(&self.store);
-        let saving = spawn_blocking(move || {
-            let book = serde_json::to_vec(&book);
-            book.is_ok_and(|book| store.save(|| book))
-        });
-        if !matches!(saving.await, Ok(true)) {
+        let book = serde_json::to_vec(&book);
+        if !book.is_ok_and(|book| self.store.save(|| book)) {
             self.state().dirty = true;
         }
     }
