@@ -139,3 +139,40 @@ fn a_budget_is_that_of_a_day_over_a_restart_as_well() {
     });
     assert!(said.contains("bytes a day"), "{said}");
 }
+
+#[test]
+fn those_that_share_a_state_directory_share_a_days_budget() {
+    let peer = Peer::new(server());
+    let state = tempfile::tempdir().expect("a directory can be made");
+    let serve = || -> Mux {
+        Setup::one("b", &peer)
+            .top("limits: { budget: 1000 }")
+            .env("XDG_STATE_HOME", &state.path().display().to_string())
+            .log_level("info")
+            .serve()
+    };
+    let (one, two) = (serve(), serve());
+    let client = Client::legacy(&one);
+    client.tool("b__t");
+    for _ in 0..900 {
+        client.call("b__t", None).result();
+    }
+    let client = Client::legacy(&two);
+    client.tool("b__t");
+    let mut calls = 0;
+    eventually("no more calls", || {
+        // It alone would take longer than this waits.
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        calls += 1;
+        let answer = client.call("b__t", None);
+        let refused = answer.response.contains("1000 calls a day");
+        refused.then_some(())
+    });
+    assert!(calls < 900, "{calls}");
+    one.stop();
+    two.stop();
+    let third = serve();
+    let client = Client::legacy(&third);
+    client.tool("b__t");
+    assert!(refused(&client, "b__t").contains("1000 calls a day"));
+}

@@ -107,9 +107,19 @@ impl Allowance {
         self.used().today.at(seconds())
     }
 
-    /// That was used today by earlier runs.
+    /// That was used before of this day.
     pub(super) fn recall(&self, day: Day) {
         self.used().today = day.at(seconds());
+    }
+
+    /// That was used elsewhere of this day, beside what was used here.
+    pub(super) fn add(&self, day: Day) {
+        let now = seconds();
+        let day = day.at(now);
+        let mut used = self.used();
+        used.today = used.today.at(now);
+        used.today.calls += day.calls;
+        used.today.bytes += day.bytes;
     }
 
     /// How much would be lost if it were forgotten: calls in flight, then calls of
@@ -133,6 +143,11 @@ impl Allowance {
 }
 
 impl Day {
+    /// Whether anything was used.
+    pub(super) fn is_used(self) -> bool {
+        self.calls > 0 || self.bytes > 0
+    }
+
     /// The same at `now`, seconds after 1970: nothing if that is another day.
     fn at(self, now: u64) -> Self {
         let number = now / DAY;
@@ -163,6 +178,11 @@ impl Drop for Call {
     fn drop(&mut self) {
         self.0.used().in_flight -= 1;
     }
+}
+
+/// The number of the day that it is.
+pub(super) fn today() -> u64 {
+    seconds() / DAY
 }
 
 fn seconds() -> u64 {

@@ -75,7 +75,8 @@ impl Limits {
         self.backends.load().get(name).cloned()
     }
 
-    /// Keeps what is used up, now and then; never ends.
+    /// Keeps what is used up, now and then, and counts what others that share the state
+    /// directory have used; never ends.
     pub async fn keep(self: &Arc<Self>) {
         loop {
             tokio::time::sleep(usage::INTERVAL).await;
@@ -91,7 +92,7 @@ impl Limits {
         let limits = Arc::clone(self);
         let saving = tokio::task::spawn_blocking(move || {
             if let Some(usage) = limits.usage.get() {
-                usage.save(&limits);
+                usage.share(&limits);
             }
         });
         let _ = saving.await;

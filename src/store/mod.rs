@@ -139,6 +139,38 @@ impl Store {
         kept
     }
 
+    /// Puts what `change` makes of what is kept in the file, by whichever process, in its
+    /// place, unless that is `None`; other processes that do the same wait. `false` if
+    /// it cannot be kept, which is said once. Blocks.
+    pub(crate) fn update(&self, change: impl FnOnce(Option<Vec<u8>>) -> Option<Vec<u8>>) -> bool {
+        let Some(path) = &self.file else {
+            return false;
+        };
+        let limit = self.kind.limit;
+        let mut newest = self.newest();
+        let updated = file::update(path, limit + 1, |content| {
+            // What cannot be read was spoken of when it was loaded.
+            let before = content.and_then(|content| Envelope::open(self.kind, content).ok());
+            let number = before.as_ref().map_or(0, |before| before.number);
+            *newest = number.max(*newest) + 1;
+            let body = change(before.map(|before| before.body)).ok_or(Unwritten::Unchanged)?;
+            let content = Envelope::seal(self.kind, *newest, &body);
+            if content.len() > limit {
+                return Err(unfit(format!("they would take more than {limit} bytes")).into());
+            }
+            Ok(content)
+        });
+        match updated {
+            Ok(()) | Err(Unwritten::Unchanged) => {
+                self.told.store(false, Ordering::Relaxed);
+                true
+            }
+            Err(Unwritten::Failed(error)) => {
+                self.complain(&format!("in {}", path.display()), &error)
+            }
+        }
+    }
+
     fn newest(&self) -> MutexGuard<'_, u64> {
         self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -151,6 +183,19 @@ impl Store {
             warn!("the {name} cannot be kept {place}, a restart may lose them: {error}");
         }
         false
+    }
+}
+
+/// Why a document was not written.
+enum Unwritten {
+    /// It is to stay as it is.
+    Unchanged,
+    Failed(io::Error),
+}
+
+impl From<io::Error> for Unwritten {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
     }
 }
 
@@ -192,6 +237,23 @@ mod tests {
         let mode = |path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(path.as_path()), 0o600);
         assert_eq!(mode(path.parent().unwrap()), 0o700);
+    }
+
+    #[test]
+    fn what_another_process_kept_is_what_is_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, other) = (store(&folder), store(&folder));
+        let add = |store: &Store, word: &str| {
+            store.update(|before| Some([&before.unwrap_or_default(), word.as_bytes()].concat()))
+        };
+        assert!(add(&one, "a") && add(&other, "b") && add(&one, "c"));
+        assert_eq!(store(&folder).load(&[]).unwrap(), b"abc");
+        assert!(one.update(|before| {
+            assert_eq!(before.unwrap(), b"abc");
+            None
+        }));
+        assert!(!add(&one, &"x".repeat(2000)));
+        assert_eq!(store(&folder).load(&[]).unwrap(), b"abc");
     }
 
     #[test]
