@@ -74,9 +74,8 @@ pub(crate) use offers::Offers;
 use order::Orders;
 pub(crate) use places::{NoPlace, Place, Places};
 use retirement::Service;
-pub(crate) use state::{Down, State};
+pub(crate) use state::{Down, Observer, State};
 pub(crate) use subscribe::Refused;
-pub(crate) use supervisor::Observer;
 use tail::Tail;
 pub(crate) use tally::Tally;
 use unasked::Unasked;
@@ -245,7 +244,7 @@ impl Backend {
             client: None,
             settings: ArcSwap::from_pointee(settings),
             settled: Notify::new(),
-            state: watch::Sender::new(State::Starting),
+            state: watch::Sender::new(State::starting()),
             inventory: ArcSwap::default(),
             recalled: OnceLock::new(),
             doubted: AtomicBool::new(false),
@@ -385,7 +384,7 @@ impl Backend {
     /// Its connection, if it is up.
     pub(crate) fn connected(&self) -> Option<Arc<Connection>> {
         match &*self.state.borrow() {
-            State::Up(connection) => Some(Arc::clone(connection)),
+            State::Up(connection, _) => Some(Arc::clone(connection)),
             _ => None,
         }
     }

@@ -38,9 +38,9 @@ impl Backend {
                     self.needed.notify_one();
                 }
                 match state {
-                    State::Starting | State::Idle(_) => true,
+                    State::Starting(_) | State::Idle(_) => true,
                     // It is about to be ended for want of use.
-                    State::Up(connection) => !connection.usage.is_open(),
+                    State::Up(connection, _) => !connection.usage.is_open(),
                     _ => false,
                 }
             };
@@ -50,11 +50,11 @@ impl Backend {
         let settled = timeout_at(deadline, settling).await;
         let detail = match settled {
             Ok(Ok(state)) => match state {
-                State::Up(connection) => return Ok(connection),
+                State::Up(connection, _) => return Ok(connection),
                 State::AwaitingLogin(why) => return Err(self.needs_login(&why).await),
                 State::Down(down) => down.to_string(),
                 State::Stopped(_) => stopped(&self.name),
-                State::Starting | State::Idle(_) => "it is starting".to_owned(),
+                State::Starting(_) | State::Idle(_) => "it is starting".to_owned(),
             },
             Ok(Err(_)) => "mcpmux is stopping".to_owned(),
             Err(_) => format!("it is still starting after {} s", patience.as_secs_f64()),

@@ -43,7 +43,7 @@ impl Backend {
             () = self.needed.notified() => {}
         }
         info!(backend = self.name(), "a call needs it, it is started");
-        self.set(State::Starting, observer);
+        self.set(State::starting(), observer);
         true
     }
 

@@ -1,19 +1,19 @@
 //! What a backend is doing right now: one value, changed by its supervisor
-//! alone.
+//! alone, and who is told of it.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Connection, unit::Span};
+use super::{Backend, Connection, Inventory, Lists, unit::Span};
 
 /// The state of a backend.
 #[derive(Debug, Clone)]
 pub(crate) enum State {
-    /// Not yet connected, and nothing has failed: calls wait for it.
-    Starting,
-    /// Connected.
-    Up(Arc<Connection>),
+    /// Not yet connected, since then, and nothing has failed: calls wait for it.
+    Starting(Instant),
+    /// Connected, since then.
+    Up(Arc<Connection>, Instant),
     /// Not connected, and nobody needs it: the next call starts it.
     Idle(Down),
     /// Not connected before a person has logged in: calls say where that is done.
@@ -22,6 +22,13 @@ pub(crate) enum State {
     Down(Down),
     /// Ended by a person, and not started again before it is told.
     Stopped(Down),
+}
+
+impl State {
+    /// Not yet connected from now on.
+    pub(crate) fn starting() -> Self {
+        Self::Starting(Instant::now())
+    }
 }
 
 /// Why a backend is down, since when, and when it is tried again.
@@ -51,4 +58,25 @@ impl fmt::Display for Down {
             },
         }
     }
+}
+
+/// Who is told what becomes of a backend.
+pub(crate) trait Observer {
+    /// `backend` is about to offer `inventory`: returns once it may.
+    fn offers(
+        &self,
+        _backend: &Backend,
+        _inventory: &Arc<Inventory>,
+    ) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
+    /// What `backend` offers is another one, or it has told that `told` are.
+    fn offer_changed(&self, backend: &Backend, told: Lists);
+
+    /// Its state is another one; what follows from it has been told before.
+    fn state_changed(&self);
+
+    /// Its session is a new one, which knows of no subscription.
+    fn session_began(&self, _backend: &Backend) {}
 }

@@ -66,7 +66,7 @@ impl Backend {
             Arc::clone(&backend.name),
             Places::new(None),
         );
-        let up = State::Up(Arc::new(connection));
+        let up = State::Up(Arc::new(connection), tokio::time::Instant::now());
         backend.state.send_replace(up);
         backend
     }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{
-    Backend, Connection, Down, Inventory, Lists, State, Unasked, Way, inventory, login,
+    Backend, Connection, Down, Inventory, Lists, Observer, State, Unasked, Way, inventory, login,
     order::Order, pause,
 };
 use crate::{config::ConnectRetry, credential::Standing};
@@ -21,27 +21,6 @@ const PROVEN: Duration = Duration::from_secs(10);
 
 /// How long changes are gathered before the lists are read again.
 const COALESCE: Duration = Duration::from_millis(50);
-
-/// Who is told what becomes of a backend.
-pub(crate) trait Observer {
-    /// `backend` is about to offer `inventory`: returns once it may.
-    fn offers(
-        &self,
-        _backend: &Backend,
-        _inventory: &Arc<Inventory>,
-    ) -> impl Future<Output = ()> + Send {
-        std::future::ready(())
-    }
-
-    /// What `backend` offers is another one, or it has told that `told` are.
-    fn offer_changed(&self, backend: &Backend, told: Lists);
-
-    /// Its state is another one; what follows from it has been told before.
-    fn state_changed(&self);
-
-    /// Its session is a new one, which knows of no subscription.
-    fn session_began(&self, _backend: &Backend) {}
-}
 
 impl Backend {
     /// Keeps the backend connected until `stop`; then ends it and returns when
@@ -102,7 +81,7 @@ impl Backend {
             }
             info!(backend = self.name(), "started on request");
         }
-        self.set(State::Starting, observer);
+        self.set(State::starting(), observer);
     }
 
     async fn keep_connected(
@@ -144,7 +123,7 @@ impl Backend {
                 if !self.logged_in(&mut standing, before, &stop).await {
                     return;
                 }
-                self.set(State::Starting, observer);
+                self.set(State::starting(), observer);
                 continue;
             }
             let reason: Arc<str> = match attempt {
@@ -152,7 +131,7 @@ impl Backend {
                     let _hearing = connection.listen().await;
                     let inventory = Arc::new(inventory);
                     observer.offers(self, &inventory).await;
-                    self.came_up(&connection, inventory, observer);
+                    self.came_up(&connection, &inventory, observer);
                     let up = Instant::now();
                     let end = tokio::select! {
                         end = self.attend(&connection, unasked, &stop, observer) => end,
@@ -172,7 +151,7 @@ impl Backend {
                         }
                         End::Idle => {
                             info!(backend = self.name(), "nobody uses it, it is ended");
-                            self.set(State::Starting, observer);
+                            self.set(State::starting(), observer);
                             connection.end().await;
                             (resting, failures, down_since) = (true, 0, None);
                             continue;
@@ -196,7 +175,7 @@ impl Backend {
             if let Some(lost) = lost.take_if(|_| failures == 1 && retry.enabled && !hangs) {
                 // What held so far is most likely only restarting: calls wait.
                 warn!(backend = self.name(), "lost: {reason}; connecting anew");
-                self.set(State::Starting, observer);
+                self.set(State::starting(), observer);
                 lost.end().await;
                 continue;
             }
@@ -292,14 +271,14 @@ impl Backend {
     fn came_up(
         &self,
         connection: &Arc<Connection>,
-        inventory: Arc<Inventory>,
+        inventory: &Arc<Inventory>,
         observer: &impl Observer,
     ) {
         self.tally.started();
-        self.inventory.store(Arc::clone(&inventory));
+        self.inventory.store(Arc::clone(inventory));
         // Whoever sees it up, or reads so, finds the catalog that belongs to it.
         observer.offer_changed(self, Lists::default());
-        self.set(State::Up(Arc::clone(connection)), observer);
+        self.set(State::Up(Arc::clone(connection), Instant::now()), observer);
         observer.session_began(self);
         info!(
             backend = self.name(),

@@ -69,7 +69,7 @@ pub(super) async fn wait(mux: &Mux) -> bool {
 async fn all(mux: &Mux, terminal: bool) {
     for backend in mux.backends().iter() {
         let mut states = backend.watch();
-        let settled = states.wait_for(|state| !matches!(state, State::Starting));
+        let settled = states.wait_for(|state| !matches!(state, State::Starting(_)));
         tokio::pin!(settled);
         let patience = if terminal { SILENCE } else { Duration::MAX };
         if tokio::time::timeout(patience, &mut settled).await.is_err() {
@@ -83,9 +83,9 @@ async fn all(mux: &Mux, terminal: bool) {
 /// Why `backend` is not up; `None` if it is.
 pub(super) fn reason(backend: &Backend) -> Option<Arc<str>> {
     match backend.state() {
-        State::Up(_) => None,
+        State::Up(..) => None,
         State::Down(down) | State::AwaitingLogin(down) | State::Stopped(down) => Some(down.reason),
-        State::Starting | State::Idle(_) => Some("interrupted".into()),
+        State::Starting(_) | State::Idle(_) => Some("interrupted".into()),
     }
 }
 

@@ -156,6 +156,7 @@ impl Mux {
             &config.policy,
             memory.pins(),
         ));
+        mux.roster.disable(config);
         let mut supervisors = mux
             .supervisors
             .lock()
@@ -306,7 +307,7 @@ impl Mux {
                 continue;
             }
             let mut states = backend.watch();
-            let up_or_down = states.wait_for(|state| !matches!(state, State::Starting));
+            let up_or_down = states.wait_for(|state| !matches!(state, State::Starting(_)));
             if timeout_at(deadline, up_or_down).await.is_err() {
                 break;
             }

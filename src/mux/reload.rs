@@ -93,6 +93,7 @@ impl Mux {
             gone.push(Arc::clone(backend));
         }
         difference.reordered = is_reordered(&before, &now);
+        self.roster.disable(config);
         if difference.is_empty() {
             return difference;
         }

@@ -14,19 +14,22 @@ use crate::{
     nearest::no_backend,
 };
 
+/// The state of a backend that is configured with `enabled: false`.
+const DISABLED: &str = "disabled";
+
 /// How one backend is.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct BackendStatus {
     /// Its name.
     pub name: String,
-    /// `idle`, `starting`, `up`, `awaiting login`, `down` or `stopped`.
+    /// `idle`, `starting`, `up`, `awaiting login`, `down`, `stopped` or `disabled`.
     pub state: String,
     /// Why it is not up.
     pub reason: Option<String>,
     /// What is wrong with it although it is up: it does not answer.
     #[serde(default)]
     pub ailing: Option<String>,
-    /// How long it has not been up, in seconds.
+    /// How long it has been so, in seconds.
     pub since: Option<u64>,
     /// When it is tried again, in seconds from now.
     pub next: Option<u64>,
@@ -76,13 +79,29 @@ pub struct BackendStatus {
     pub restarts: u64,
 }
 
+impl BackendStatus {
+    /// Whether it is one that could be up.
+    pub fn is_enabled(&self) -> bool {
+        self.state != DISABLED
+    }
+}
+
 impl Mux {
     /// How every backend is, in the order of the configuration.
     pub fn status(&self) -> Vec<BackendStatus> {
-        self.backends()
-            .iter()
-            .map(|backend| status(backend))
-            .collect()
+        let backends = self.backends();
+        let mut all: Vec<_> = backends.iter().map(|backend| status(backend)).collect();
+        for disabled in self.roster.disabled().iter() {
+            let status = BackendStatus {
+                name: disabled.name.clone(),
+                state: DISABLED.to_owned(),
+                reason: Some("`enabled: false` in the configuration".to_owned()),
+                since: Some(disabled.since.elapsed().as_secs()),
+                ..BackendStatus::default()
+            };
+            all.insert(disabled.place.min(all.len()), status);
+        }
+        all
     }
 
     /// How it is, in one line: `3/4 backends up, 41 tools; github: …`.
@@ -93,7 +112,7 @@ impl Mux {
         let mut trouble = String::new();
         for backend in self.backends().iter() {
             match backend.state() {
-                State::Up(connection) => {
+                State::Up(connection, _) => {
                     up += 1;
                     tools += backend.inventory().tools.len();
                     if let Some(mark) = connection.health.mark() {
@@ -101,7 +120,7 @@ impl Mux {
                     }
                 }
                 State::Idle(_) => idle += 1,
-                State::Starting => {
+                State::Starting(_) => {
                     let _ = write!(trouble, "; {} is starting", backend.name());
                 }
                 State::AwaitingLogin(_) => {
@@ -136,6 +155,10 @@ impl Mux {
 
     /// What to say where no enabled backend has this name.
     pub fn missing(&self, name: &str) -> String {
+        let disabled = self.roster.disabled();
+        if disabled.iter().any(|disabled| disabled.name == name) {
+            return format!("the backend {name:?} is disabled (`enabled: false`)");
+        }
         let backends = self.backends();
         no_backend(name, backends.iter().map(|backend| backend.name()))
     }
@@ -148,13 +171,13 @@ impl Mux {
 
 fn status(backend: &Backend) -> BackendStatus {
     let state = backend.state();
-    let (word, down) = match &state {
-        State::Starting => ("starting", None),
-        State::Idle(down) => ("idle", Some(down)),
-        State::Up(_) => ("up", None),
-        State::AwaitingLogin(down) => ("awaiting login", Some(down)),
-        State::Down(down) => ("down", Some(down)),
-        State::Stopped(down) => ("stopped", Some(down)),
+    let (word, down, since) = match &state {
+        State::Starting(since) => ("starting", None, *since),
+        State::Idle(down) => ("idle", Some(down), down.since),
+        State::Up(_, since) => ("up", None, *since),
+        State::AwaitingLogin(down) => ("awaiting login", Some(down), down.since),
+        State::Down(down) => ("down", Some(down), down.since),
+        State::Stopped(down) => ("stopped", Some(down), down.since),
     };
     let connection = backend.connected();
     let kept = connection.as_ref().and_then(|up| up.link.kept());
@@ -172,7 +195,7 @@ fn status(backend: &Backend) -> BackendStatus {
             .as_ref()
             .and_then(|up| up.health.mark())
             .map(|mark| mark.to_string()),
-        since: down.map(|down| down.since.elapsed().as_secs()),
+        since: Some(since.elapsed().as_secs()),
         next: down
             .and_then(|down| down.next)
             .map(|next| next.saturating_duration_since(Instant::now()).as_secs()),

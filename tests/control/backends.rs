@@ -62,9 +62,9 @@ impl Desk {
     }
 
     #[track_caller]
-    fn counts(&self, clients: Value) {
+    fn counts(&self, clients: &Value) {
         eventually(&format!("clients: {clients}"), || {
-            (self.status()["clients"] == clients).then_some(())
+            (self.status()["clients"] == *clients).then_some(())
         });
     }
 
@@ -121,16 +121,48 @@ fn the_status_counts_clients_and_what_they_have_open() {
     let (old, new) = (Client::legacy(&mux), Client::modern(&mux));
     let (of_session, listening) = (old.listen(), new.listen());
     let call = old.post(&old.spell("7", "tools/call", None, r#""name":"b__t""#));
-    desk.counts(json!({ "connections": 3, "sessions": 1, "streams": 2, "calls": 1 }));
+    desk.counts(&json!({ "connections": 3, "sessions": 1, "streams": 2, "calls": 1 }));
     let text = desk.done(&["status"]);
     let line = "clients: connections 3, sessions 1, open streams 2, calls in flight 1\n";
     assert!(text.contains(line), "{text}");
     drop(of_session);
-    desk.counts(json!({ "connections": 2, "sessions": 1, "streams": 1, "calls": 1 }));
+    desk.counts(&json!({ "connections": 2, "sessions": 1, "streams": 1, "calls": 1 }));
     drop(listening);
     desk.peer.open("gate");
     assert_eq!(call.reply().status, 200);
-    desk.counts(json!({ "connections": 0, "sessions": 1, "streams": 0, "calls": 0 }));
+    desk.counts(&json!({ "connections": 0, "sessions": 1, "streams": 0, "calls": 0 }));
+}
+
+#[test]
+fn each_server_has_a_state_with_a_time_also_one_that_is_disabled() {
+    let desk = Desk::new();
+    let setup = Setup::default()
+        .backend("off", &desk.peer, "enabled: false")
+        .backend("b", &desk.peer, "")
+        .env("MCPMUX_CONTROL", desk.socket().to_str().unwrap());
+    let all_enabled = setup.yaml().replace("enabled: false", "enabled: true");
+    let mux = setup.serve();
+    mux.logged("control socket ");
+    Client::wait_for(&mux, "b__t");
+    let (off, up) = (desk.backend(), &desk.status()["backends"][1]);
+    for (backend, name, state) in [(&off, "off", "disabled"), (up, "b", "up")] {
+        assert_eq!(
+            (&backend["name"], &backend["state"]),
+            (&name.into(), &state.into())
+        );
+        assert!(backend["since"].is_u64(), "{backend}");
+    }
+    assert!(
+        off["reason"].as_str().unwrap().contains("enabled: false"),
+        "{off}"
+    );
+    assert!(desk.done(&["status"]).contains("1/1 backends up\n"));
+    let start = desk.run(&["start", "off"]);
+    let said = String::from_utf8_lossy(&start.stderr);
+    assert!(said.contains("is disabled (`enabled: false`)"), "{said}");
+    mux.rewrite(&all_enabled);
+    desk.done(&["reload"]);
+    desk.becomes("state", "up");
 }
 
 #[test]
@@ -214,14 +246,11 @@ fn what_cannot_be_done_is_said() {
 
 #[test]
 fn the_name_that_was_meant_is_named_and_scripts_are_told_in_json() {
-    let dir = tempfile::tempdir().unwrap();
-    let peer = Peer::new(legacy(&["t"]));
-    let socket = dir.path().join("control.sock");
-    let mux = Setup::one("github", &peer)
-        .env("MCPMUX_CONTROL", socket.to_str().unwrap())
+    let desk = Desk::new();
+    let mux = Setup::one("github", &desk.peer)
+        .env("MCPMUX_CONTROL", desk.socket().to_str().unwrap())
         .serve();
     mux.logged("control socket ");
-    let desk = Desk { dir, peer };
     for verb in ["start", "stop", "restart", "logs", "status"] {
         let unknown = desk.run(&[verb, "gihtub"]);
         assert_eq!(unknown.status.code(), Some(1), "{verb}");

@@ -67,13 +67,13 @@ impl Entry {
 impl Found {
     fn at(backend: &Backend) -> Self {
         match backend.state() {
-            State::Up(connection) => Self::Up {
+            State::Up(connection, _) => Self::Up {
                 era: connection.era().to_string(),
                 revision: connection.revision.as_str(),
                 server: connection.server.clone(),
             },
             State::Idle(_)
-            | State::Starting
+            | State::Starting(_)
             | State::Down(_)
             | State::AwaitingLogin(_)
             | State::Stopped(_) => Self::Away {

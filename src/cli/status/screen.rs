@@ -10,13 +10,13 @@ use crate::{
 };
 
 /// So many columns.
-const COLUMNS: usize = 12;
+const COLUMNS: usize = 13;
 
 /// The first column of numbers, which stand under each other.
-const FIRST_NUMBER: usize = 5;
+const FIRST_NUMBER: usize = 6;
 
 const HEADINGS: [&str; COLUMNS] = [
-    "BACKEND", "STATE", "ERA", "KEPT", "AUTH", "TOOLS", "CALLS", "ERRORS", "P50", "P95",
+    "BACKEND", "STATE", "FOR", "ERA", "KEPT", "AUTH", "TOOLS", "CALLS", "ERRORS", "P50", "P95",
     "RESTARTS", "MEMORY",
 ];
 
@@ -26,6 +26,8 @@ pub(super) fn screen(status: &Status, style: Style) -> String {
         .backends
         .iter()
         .filter(|backend| backend.state == "up");
+    let backends = status.backends.iter();
+    let enabled = backends.filter(|backend| backend.is_enabled());
     let mut text = format!(
         "mcpmux {}, running for {}, process {}\n",
         status.version,
@@ -43,7 +45,7 @@ pub(super) fn screen(status: &Status, style: Style) -> String {
         "{}/{} backends up\n\
          clients: connections {}, sessions {}, open streams {}, calls in flight {}\n",
         up.count(),
-        status.backends.len(),
+        enabled.count(),
         status.clients.connections,
         status.clients.sessions,
         status.clients.streams,
@@ -86,6 +88,7 @@ fn row(backend: &BackendStatus) -> [String; COLUMNS] {
     [
         backend.name.clone(),
         backend.state.clone(),
+        (backend.since).map_or_else(|| "-".to_owned(), |since| span(Duration::from_secs(since))),
         backend.era.clone().unwrap_or_else(|| "-".to_owned()),
         kept.to_owned(),
         backend.auth.clone().unwrap_or_else(|| "-".to_owned()),
@@ -121,9 +124,6 @@ fn line(
 /// What is said of a backend that is not up.
 fn beneath(backend: &BackendStatus, reason: &str) -> String {
     let mut text = printable(reason);
-    if let Some(since) = backend.since {
-        let _ = write!(text, ", for {}", span(Duration::from_secs(since)));
-    }
     if let Some(next) = backend.next {
         let _ = write!(
             text,
@@ -177,7 +177,7 @@ mod tests {
             state: state.to_owned(),
             reason: None,
             ailing: None,
-            since: None,
+            since: Some(7_300),
             next: None,
             era: Some("modern".to_owned()),
             revision: None,
@@ -231,10 +231,10 @@ mod tests {
              serving http://127.0.0.1:8080/mcp\n\
              1/2 backends up\n\
              clients: connections 3, sessions 2, open streams 1, calls in flight 4\n\n\
-             BACKEND  STATE  ERA     KEPT  AUTH   TOOLS  CALLS  ERRORS    P50   P95  RESTARTS      MEMORY\n\
-             files    up     modern  unit  oauth      3   1200       1  90 µs  2 ms         0      20 MiB\n\
-             gone     down   modern  -     -          3   1200       1  90 µs  2 ms         0  20 MiB PSS\n  \
-             it ended[2J, for 65 s; next attempt in 4 s\n"
+             BACKEND  STATE  FOR   ERA     KEPT  AUTH   TOOLS  CALLS  ERRORS    P50   P95  RESTARTS      MEMORY\n\
+             files    up     2 h   modern  unit  oauth      3   1200       1  90 µs  2 ms         0      20 MiB\n\
+             gone     down   65 s  modern  -     -          3   1200       1  90 µs  2 ms         0  20 MiB PSS\n  \
+             it ended[2J; next attempt in 4 s\n"
         );
     }
 }
