@@ -5,16 +5,13 @@ use std::{convert::Infallible, future::poll_fn, sync::Arc, time::Duration};
 
 use http::{HeaderValue, header};
 use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::endpoint::Endpoint;
+use super::{endpoint::Endpoint, patience};
 use crate::{access::Peer, bell::Bell, web::Gather};
-
-/// How long a connection may take to send a request's head, or be idle.
-const IDLE: Duration = Duration::from_secs(75);
 
 /// How long a connection stays open for a request that may already be on its
 /// way when mcpmux stops.
@@ -56,9 +53,10 @@ where
             Ok::<_, Infallible>(response)
         }
     });
+    let (stream, timer) = patience::on(stream);
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(IDLE)
+        .timer(timer)
+        .header_read_timeout(patience::IDLE)
         .serve_connection(TokioIo::new(Gather(stream)), service);
     tokio::pin!(connection);
     let drained = async {

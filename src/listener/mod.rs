@@ -26,6 +26,7 @@ mod legacy;
 mod modern;
 mod origin;
 mod outbox;
+mod patience;
 mod presence;
 mod pulse;
 mod record;

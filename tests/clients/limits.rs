@@ -122,6 +122,28 @@ fn a_body_that_does_not_come_is_given_up() {
     assert_eq!(reply.header("connection"), Some("close"));
 }
 
+/// Takes as long as mcpmux waits for the head, which is less than it waits for a
+/// request.
+#[test]
+fn a_head_that_does_not_come_to_an_end_is_given_up_before_who_says_nothing() {
+    let (_peer, mux) = house();
+    let mut quiet = Connection::open(mux.address());
+    let mut used = Connection::open(mux.address());
+    used.request("GET", "/healthz", &[], "").expect("it reads");
+    let (_, mut used) = used.reply().reuse();
+    let mut slow = Connection::open(mux.address());
+    slow.set_patience(Duration::from_secs(60));
+    slow.send(b"POST /mcp HTTP/1.1\r\nHost:").expect("it reads");
+    assert_eq!(slow.rest().expect("it is closed"), b"");
+    for connection in [&mut quiet, &mut used] {
+        connection
+            .request("GET", "/healthz", &[], "")
+            .expect("it reads");
+    }
+    assert_eq!(quiet.reply().text(), "ok\n");
+    assert_eq!(used.reply().text(), "ok\n");
+}
+
 #[test]
 fn many_clients_at_once_are_all_served() {
     let (_peer, mux) = house();
