@@ -86,10 +86,8 @@ impl Endpoint {
                 if request.uri().path() == callback::PATH {
                     return callback::refuse(&refused);
                 }
-                return refuse((
-                    StatusCode::FORBIDDEN,
-                    RpcError::new(INVALID_REQUEST, refused.to_string()),
-                ));
+                let error = RpcError::new(INVALID_REQUEST, refused.to_string());
+                return refuse((refused.status(), error));
             }
         };
         if request.uri().path() == callback::PATH {
@@ -375,8 +373,15 @@ fn plain(status: StatusCode, text: String) -> Response<Reply> {
     response
 }
 
+/// Says to a person with a browser, too, what this is.
 fn not_allowed(allowed: &'static str) -> Response<Reply> {
-    let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
+    let text = if allowed == METHODS {
+        "this is an MCP endpoint: give its address to an MCP client, \
+         or see what it offers with `mcpmux list --endpoint ADDRESS`\n"
+    } else {
+        ""
+    };
+    let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, text.to_owned());
     response
         .headers_mut()
         .insert(header::ALLOW, HeaderValue::from_static(allowed));

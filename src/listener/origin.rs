@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::{HeaderMap, HeaderValue, Uri, header, uri::Authority};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, uri::Authority};
 
 use crate::config::Listen;
 
@@ -24,9 +24,22 @@ pub(super) enum Refused {
     /// The `Host` is not one of this endpoint's names.
     #[error("Host {0:?} is not served here; if it should be, add it to listen.allowed_hosts")]
     Host(String),
+    /// There is no `Host`, or more than one (RFC 9112, section 3.2).
+    #[error("a request must have one Host header")]
+    Unaddressed,
     /// The `Origin` is another one than the endpoint's.
     #[error("Origin {0:?} is not allowed; if it should be, add it to listen.allowed_origins")]
     Origin(String),
+}
+
+impl Refused {
+    /// The status by which it is told.
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::Unaddressed => StatusCode::BAD_REQUEST,
+            Self::Host(_) | Self::Origin(_) => StatusCode::FORBIDDEN,
+        }
+    }
 }
 
 impl Doors {
@@ -48,6 +61,11 @@ impl Doors {
         uri: &Uri,
         headers: &'h HeaderMap,
     ) -> Result<Option<&'h HeaderValue>, Refused> {
+        let mut hosts = headers.get_all(header::HOST).iter();
+        let one = hosts.next().is_some() && hosts.next().is_none();
+        if local.is_some() && !one {
+            return Err(Refused::Unaddressed);
+        }
         let host = match uri.authority() {
             Some(authority) => authority.as_str(),
             None => headers

@@ -29,6 +29,23 @@ fn another_origin_is_forbidden() {
 }
 
 #[test]
+fn a_request_is_addressed_to_one_host() {
+    let (_peer, mux) = house();
+    let own = format!("Host: {}\r\n", mux.address());
+    for (hosts, status) in [
+        (String::new(), 400),
+        (format!("{own}Host: evil.example\r\n"), 400),
+        (format!("{own}{own}"), 400),
+        (own.clone(), 405),
+    ] {
+        let mut connection = Connection::open(mux.address());
+        let head = format!("GET /mcp HTTP/1.1\r\nAccept: */*\r\n{hosts}\r\n");
+        connection.send(head.as_bytes()).expect("mcpmux reads");
+        assert_eq!(connection.reply().status, status, "{hosts:?}");
+    }
+}
+
+#[test]
 fn an_origin_that_is_allowed_is_allowed() {
     let peer = Peer::new(legacy(&["t"]));
     let mux = Setup::one("b", &peer)

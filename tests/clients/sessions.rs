@@ -46,8 +46,10 @@ fn a_session_is_needed_known_and_ended_by_its_client() {
     );
     // Without one they are what no modern client may send either.
     for method in ["GET", "DELETE"] {
-        let (status, _) = ask(&mux, method, "/mcp", &[("Accept", "text/event-stream")], "");
+        let (status, body) = ask(&mux, method, "/mcp", &[("Accept", "text/event-stream")], "");
         assert_eq!(status, 405, "{method} without a session");
+        // A person may have come by.
+        assert!(body.contains("an MCP endpoint"), "{method}: {body:?}");
     }
     assert_eq!(ask(&mux, "DELETE", "/mcp", &[unknown], "").0, 404);
     let mut stream = client.listen();
