@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, header};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
@@ -242,26 +242,27 @@ impl Access {
     }
 
     /// What mcpmux says of itself as a protected resource, if it is one and that
-    /// is asked for at `path` (RFC 9728, section 3). It is for everybody.
-    pub fn metadata(&self, path: &str) -> Option<Bytes> {
-        self.tokens.as_ref()?.metadata(path)
+    /// is asked for at `path` (RFC 9728, section 3) with `headers`. It is for everybody.
+    pub fn metadata(&self, path: &str, headers: &HeaderMap) -> Option<Bytes> {
+        self.tokens.as_ref()?.metadata(path, host(headers))
     }
 
     /// Who sends a request with `headers` on the connection of `peer`.
     pub async fn recognise(&self, peer: &Peer, headers: &HeaderMap) -> Result<Principal, Denied> {
         let shown = Shown::in_headers(headers);
+        let host = host(headers);
         let found = match shown {
             Shown::Unclear => Some(Err(Denied::wrong())),
             Shown::Nothing => None,
             Shown::Bearer(text) if !keys::is_claimed(text) && self.tokens.is_some() => {
-                Box::pin(self.token(text)).await
+                Box::pin(self.token(text, host)).await
             }
             Shown::Bearer(text) | Shown::Key(text) => self.key(text).await,
         };
         let known = match found {
             Some(found) => found.map(|recognised| self.principal(&recognised, &peer.door)),
-            None if self.required && peer.local.is_some() => Err(self.unknown()),
-            None => peer.principal.clone().ok_or_else(|| self.unknown()),
+            None if self.required && peer.local.is_some() => Err(self.unknown(host)),
+            None => peer.principal.clone().ok_or_else(|| self.unknown(host)),
         };
         if let Err(denied) = &known {
             let what = match shown {
@@ -291,9 +292,9 @@ impl Access {
         Some(recognised.ok_or_else(Denied::wrong))
     }
 
-    /// Whose the access token `text` is.
-    async fn token(&self, text: &str) -> Option<Result<Recognised, Denied>> {
-        let judged = self.tokens.as_ref()?.judge(text).await;
+    /// Whose the access token `text` is that was shown to `host`.
+    async fn token(&self, text: &str, host: Option<&str>) -> Option<Result<Recognised, Denied>> {
+        let judged = self.tokens.as_ref()?.judge(text, host).await;
         Some(judged.map(|(identity, claims)| Recognised {
             identity,
             role: None,
@@ -301,10 +302,9 @@ impl Access {
         }))
     }
 
-    fn unknown(&self) -> Denied {
-        self.tokens
-            .as_ref()
-            .map_or_else(Denied::unknown, Tokens::unknown)
+    fn unknown(&self, host: Option<&str>) -> Denied {
+        let tokens = self.tokens.as_ref();
+        tokens.map_or_else(Denied::unknown, |tokens| tokens.unknown(host))
     }
 
     async fn keys_in_use(&self) -> bool {
@@ -337,6 +337,11 @@ impl Access {
         );
         Peer::known(local, door, principal)
     }
+}
+
+/// What the request is addressed to.
+fn host(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::HOST)?.to_str().ok()
 }
 
 fn is_loopback(address: SocketAddr) -> bool {

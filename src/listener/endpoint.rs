@@ -93,7 +93,7 @@ impl Endpoint {
         if request.uri().path() == callback::PATH {
             return Box::pin(callback::answer(&self.logins, &request)).await;
         }
-        let mut response = if let Some(metadata) = self.access.metadata(path) {
+        let mut response = if let Some(metadata) = self.access.metadata(path, request.headers()) {
             match *request.method() {
                 Method::GET | Method::HEAD => json(StatusCode::OK, metadata),
                 _ => not_allowed("GET, HEAD"),

@@ -269,6 +269,37 @@ fn who_has_no_token_is_told_where_to_get_one() {
 }
 
 #[test]
+fn on_loopback_localhost_is_a_name_of_the_resource_as_well() {
+    let house = house("");
+    let address = house.mux.address();
+    let localhost = format!("localhost:{}", address.port());
+    for (host, resource) in [
+        (localhost.as_str(), format!("http://{localhost}/mcp")),
+        (&address.to_string(), house.resource.clone()),
+        // Another name of loopback is none of the endpoint's.
+        ("127.0.0.2", house.resource.clone()),
+    ] {
+        let headers = [HEADERS[0], HEADERS[1], ("Host", host)];
+        let (status, headers, _) =
+            ask(address, "POST", "/mcp", &headers, &initialize("2025-11-25"));
+        assert_eq!(status, 401);
+        let told = headers.iter().find(|(name, _)| name == "www-authenticate");
+        let told = &told.expect("a challenge").1;
+        let place = resource.replace("/mcp", "/.well-known/oauth-protected-resource/mcp");
+        assert_eq!(told, &format!("Bearer resource_metadata=\"{place}\""));
+        let path = "/.well-known/oauth-protected-resource/mcp";
+        let (_, _, body) = ask(address, "GET", path, &[("Host", host)], "");
+        let metadata: Value = serde_json::from_str(&body).expect("JSON");
+        assert_eq!(metadata["resource"], json!(resource), "{host}");
+        // And a token for that lets in.
+        let lets_in = house.but(|_, claims| claims["aud"] = json!(resource));
+        assert_eq!(lets_in, 200, "{host}");
+    }
+    let other = format!("http://localhost:{}/other", address.port());
+    assert_eq!(house.but(|_, claims| claims["aud"] = json!(other)), 401);
+}
+
+#[test]
 fn a_flood_of_unknown_keys_has_the_keys_fetched_once() {
     let house = house("");
     assert_eq!(house.but(|_, _| {}), 200);

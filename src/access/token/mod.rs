@@ -8,24 +8,22 @@ use std::{net::SocketAddr, sync::Arc};
 use bytes::Bytes;
 use http::HeaderValue;
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tracing::debug;
-use url::Url;
 
 mod keys;
+mod resource;
 
 use super::{Denied, Identity};
 use crate::{config::TokenSettings, signature};
 use keys::{Keys, NoKey};
+use resource::{Resources, WELL_KNOWN};
 
 /// The longest token.
 const MAX_TOKEN: usize = 16 << 10;
 
 /// How much clocks may differ, in seconds.
 const LEEWAY: u64 = 30;
-
-/// The path of the metadata (RFC 9728, section 3).
-const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
 /// The signatures that are taken if no others are configured: all that an
 /// outsider cannot make with what is public.
@@ -52,11 +50,24 @@ pub(super) struct Tokens {
     algorithms: Vec<Algorithm>,
     scopes: Vec<String>,
     keys: Keys,
-    /// Where its own metadata is, and what it says.
+    /// Where its own metadata is.
     paths: [String; 2],
-    metadata: Bytes,
-    /// What is common to all challenges.
-    challenge: String,
+    resources: Resources,
+}
+
+/// Why a token is not believed.
+#[derive(Debug)]
+enum Unbelieved {
+    /// It is wrong.
+    Wrong(String),
+    /// The keys of its issuer cannot be had.
+    Unreachable,
+}
+
+impl Unbelieved {
+    fn wrong(why: impl Into<String>) -> Self {
+        Self::Wrong(why.into())
+    }
 }
 
 impl Tokens {
@@ -69,21 +80,7 @@ impl Tokens {
         secure: bool,
     ) -> Result<Self, String> {
         signature::install();
-        let scheme = if secure { "https" } else { "http" };
-        let own = address.filter(|own| own.port() != 0 && !own.ip().is_unspecified());
-        let resource = match (&settings.resource, own) {
-            (Some(resource), _) => resource.clone(),
-            (None, Some(own)) => format!("{scheme}://{own}{path}"),
-            (None, None) => {
-                return Err(
-                    "access.oauth.resource: must be set to the URL at which clients reach \
-                            mcpmux, which the address does not tell"
-                        .to_owned(),
-                );
-            }
-        };
-        let url =
-            Url::parse(&resource).map_err(|error| format!("access.oauth.resource: {error}"))?;
+        let resources = Resources::open(settings, address, path, secure)?;
         let algorithms = settings.algorithms.iter().map(|name| {
             let algorithm = name.parse().ok().filter(|known| USUAL.contains(known));
             algorithm
@@ -95,30 +92,7 @@ impl Tokens {
         }
         let mut audience = settings.audience.clone();
         if audience.is_empty() {
-            audience.push(resource.clone());
-        }
-        let below = url.path().trim_end_matches('/');
-        let place = format!("{}{WELL_KNOWN}{below}", url.origin().ascii_serialization());
-        let mut challenge = format!("resource_metadata=\"{place}\"");
-        if !settings.scopes.is_empty() {
-            challenge = format!("{challenge}, scope=\"{}\"", settings.scopes.join(" "));
-        }
-        // It goes into a header.
-        if HeaderValue::from_str(&challenge).is_err()
-            || settings.scopes.join("").contains(['"', '\\'])
-        {
-            return Err(
-                "access.oauth: a scope or the resource holds what no header can".to_owned(),
-            );
-        }
-        let mut metadata = json!({
-            "resource": resource,
-            "authorization_servers": [settings.issuer],
-            "bearer_methods_supported": ["header"],
-            "resource_name": "mcpmux",
-        });
-        if !settings.scopes.is_empty() {
-            metadata["scopes_supported"] = json!(settings.scopes);
+            audience.extend(resources.urls().map(str::to_owned));
         }
         Ok(Self {
             issuer: settings.issuer.clone(),
@@ -127,33 +101,38 @@ impl Tokens {
             scopes: settings.scopes.clone(),
             keys: Keys::new(settings.issuer.clone(), settings.jwks_uri.clone()),
             paths: [WELL_KNOWN.to_owned(), format!("{WELL_KNOWN}{path}")],
-            metadata: metadata.to_string().into(),
-            challenge,
+            resources,
         })
     }
 
-    /// The metadata of this resource, if it is at `path`.
-    pub(super) fn metadata(&self, path: &str) -> Option<Bytes> {
-        self.paths
-            .iter()
-            .any(|own| own == path)
-            .then(|| self.metadata.clone())
+    /// The metadata of this resource as `host` has it, if it is at `path`.
+    pub(super) fn metadata(&self, path: &str, host: Option<&str>) -> Option<Bytes> {
+        let asked = self.paths.iter().any(|own| own == path);
+        asked.then(|| self.resources.of(host).metadata.clone())
     }
 
-    /// Whose the token `text` is, and what it says.
-    pub(super) async fn judge(&self, text: &str) -> Result<(Identity, Arc<Claims>), Denied> {
-        let claims = self.believe(text).await?;
+    /// Whose the token `text` is that was shown to `host`, and what it says.
+    pub(super) async fn judge(
+        &self,
+        text: &str,
+        host: Option<&str>,
+    ) -> Result<(Identity, Arc<Claims>), Denied> {
+        let claims = match self.believe(text).await {
+            Ok(claims) => claims,
+            Err(Unbelieved::Wrong(why)) => return Err(self.wrong(&why, host)),
+            Err(Unbelieved::Unreachable) => return Err(Denied::unavailable()),
+        };
         let of = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
         let (Some(issuer), Some(subject)) = (of("iss"), of("sub")) else {
-            return Err(self.wrong("it has no subject"));
+            return Err(self.wrong("it has no subject", host));
         };
         if issuer != self.issuer {
-            return Err(self.wrong("it is another issuer's"));
+            return Err(self.wrong("it is another issuer's", host));
         }
         // One that is bound to a key is for who proves to have it (RFC 9449,
         // section 7.1; RFC 8705, section 3), and no proof is checked here.
         if claims.contains_key("cnf") {
-            return Err(self.wrong("it is bound to a key"));
+            return Err(self.wrong("it is bound to a key", host));
         }
         let granted = scopes(&claims);
         if self
@@ -161,19 +140,22 @@ impl Tokens {
             .iter()
             .any(|needed| !granted.contains(&needed.as_str()))
         {
-            let challenge = format!("Bearer error=\"insufficient_scope\", {}", self.challenge);
+            let about = &self.resources.of(host).challenge;
+            let challenge = format!("Bearer error=\"insufficient_scope\", {about}");
             return Err(Denied::forbidden(header(&challenge)));
         }
         Ok((Identity::Subject { issuer, subject }, Arc::new(claims)))
     }
 
-    async fn believe(&self, text: &str) -> Result<Claims, Denied> {
+    async fn believe(&self, text: &str) -> Result<Claims, Unbelieved> {
         if text.len() > MAX_TOKEN {
-            return Err(self.wrong("it is too long"));
+            return Err(Unbelieved::wrong("it is too long"));
         }
-        let header = decode_header(text).map_err(|_| self.wrong("it is no JWT"))?;
+        let header = decode_header(text).map_err(|_| Unbelieved::wrong("it is no JWT"))?;
         if !self.algorithms.contains(&header.alg) {
-            return Err(self.wrong("its signature is of a kind that is not taken"));
+            return Err(Unbelieved::wrong(
+                "its signature is of a kind that is not taken",
+            ));
         }
         // Some servers write `JWT` for access tokens; other kinds have names of
         // their own (RFC 8725, section 3.11).
@@ -182,15 +164,15 @@ impl Tokens {
             typ.as_deref(),
             None | Some("at+jwt" | "application/at+jwt" | "jwt")
         ) {
-            return Err(self.wrong("it is no access token"));
+            return Err(Unbelieved::wrong("it is no access token"));
         }
         if header.crit.is_some() {
-            return Err(self.wrong("it wants what is not known here"));
+            return Err(Unbelieved::wrong("it wants what is not known here"));
         }
         let key = match self.keys.find(header.kid.as_deref(), header.alg).await {
             Ok(key) => key,
-            Err(NoKey::Unknown) => return Err(self.wrong("its key is not the issuer's")),
-            Err(NoKey::Unreachable) => return Err(Denied::unavailable()),
+            Err(NoKey::Unknown) => return Err(Unbelieved::wrong("its key is not the issuer's")),
+            Err(NoKey::Unreachable) => return Err(Unbelieved::Unreachable),
         };
         let mut validation = Validation::new(header.alg);
         validation.leeway = LEEWAY;
@@ -200,17 +182,19 @@ impl Tokens {
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         decode::<Claims>(text, &key.checks, &validation)
             .map(|token| token.claims)
-            .map_err(|error| self.wrong(&error.to_string()))
+            .map_err(|error| Unbelieved::wrong(error.to_string()))
     }
 
-    /// No token is shown, and one is needed.
-    pub(super) fn unknown(&self) -> Denied {
-        Denied::unknown_to(header(&format!("Bearer {}", self.challenge)))
+    /// No token is shown to `host`, and one is needed.
+    pub(super) fn unknown(&self, host: Option<&str>) -> Denied {
+        let about = &self.resources.of(host).challenge;
+        Denied::unknown_to(header(&format!("Bearer {about}")))
     }
 
-    fn wrong(&self, why: &str) -> Denied {
+    fn wrong(&self, why: &str, host: Option<&str>) -> Denied {
         debug!("an access token is refused: {why}");
-        let challenge = format!("Bearer error=\"invalid_token\", {}", self.challenge);
+        let about = &self.resources.of(host).challenge;
+        let challenge = format!("Bearer error=\"invalid_token\", {about}");
         Denied::wrong_to(header(&challenge))
     }
 }

@@ -89,7 +89,7 @@ pub(in crate::config) struct Oauth {
     #[schemars(extend("format" = "http-url"))]
     pub(in crate::config) issuer: String,
     /// What clients ask tokens for (RFC 8707): the URL at which they reach the
-    /// endpoint; that of the address if not set.
+    /// endpoint; if not set, that of the address, on loopback that with `localhost` too.
     #[schemars(extend("format" = "http-url"))]
     pub(in crate::config) resource: Option<String>,
     /// The `aud` that a token must have one of; `resource` if not set.
