@@ -90,10 +90,36 @@ pub(super) fn http_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// A header's name (RFC 9110, section 5.1).
+/// Headers that belong to the connection or that mcpmux writes for each message, as
+/// it does those of MCP.
+const OWN_HEADERS: [&str; 16] = [
+    "accept",
+    "accept-encoding",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "keep-alive",
+    "last-event-id",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+];
+
+/// A header's name (RFC 9110, section 5.1), of those that may be set.
 pub(super) fn header_name(text: &str) -> Result<HeaderName, String> {
-    text.parse()
-        .map_err(|_| "is not a header's name".to_owned())
+    let name: HeaderName = text
+        .parse()
+        .map_err(|_| "is not a header's name".to_owned())?;
+    if OWN_HEADERS.contains(&name.as_str()) || name.as_str().starts_with("mcp-") {
+        return Err("is a header that mcpmux sets by itself".to_owned());
+    }
+    Ok(name)
 }
 
 /// A header's value (RFC 9110, section 5.5).
@@ -183,7 +209,11 @@ mod tests {
                     "https://a/#x",
                 ],
             ),
-            ("header-name", &["X-Api-Key"], &["", "X Key", "é:"]),
+            (
+                "header-name",
+                &["X-Api-Key", "Host"],
+                &["", "X Key", "é:", "Content-Length", "MCP-Session-Id"],
+            ),
             ("header-value", &["abc", "a b"], &["", "a\nb"]),
             ("url-path", &["/", "/mcp"], &["", "mcp", "/a b", "/a?b"]),
             (

@@ -6,6 +6,7 @@
 //! expands its strings ([`expand`]), and [`resolve`] turns it into [`settings`].
 
 mod access;
+mod advice;
 mod auth;
 mod compose;
 mod confinement;

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use super::{
-    CommandLimits, ProcessSetting, Sandbox, access,
+    CommandLimits, ProcessSetting, Sandbox, access, advice,
     auth::credentials,
     document::{self, BackendTransport, Document, DropIn, Era},
     environment::Environment,
@@ -240,8 +240,12 @@ impl<'a> Resolver<'a> {
         for (index, backend) in backends.into_iter().enumerate() {
             let key = format!("backends[{index}]");
             let unresolved = unresolved(&outcome.unresolved, &key, prefix);
+            self.warnings.extend(advice::of_document(&backend));
             match settings(backend, unresolved) {
-                Ok(settings) => self.backends.push(settings),
+                Ok(settings) => {
+                    self.warnings.extend(advice::of_settings(&settings));
+                    self.backends.push(settings);
+                }
                 Err(what) => {
                     let problem = match outcome.places.get(&key) {
                         Some(at) => Problem::at(origin, *at, &key, what),
