@@ -22,6 +22,8 @@ struct Last {
     bytes: usize,
     /// How many lines there were so far.
     written: u64,
+    /// How many of them before its process was launched.
+    before: u64,
 }
 
 impl Tail {
@@ -37,6 +39,18 @@ impl Tail {
             };
             last.bytes -= first.len();
         }
+    }
+
+    /// A process is launched: what follows is its.
+    pub(super) fn begin(&self) {
+        let mut last = self.lock();
+        last.before = last.written;
+    }
+
+    /// The last lines, `most` of them at most, of the process that was launched last.
+    pub(crate) fn latest(&self, most: usize) -> Vec<String> {
+        let before = self.lock().before;
+        self.after(before, most).0
     }
 
     /// The last lines, `most` of them at most, of those that came after the first
@@ -70,6 +84,19 @@ mod tests {
         assert_eq!(tail.after(3, 10), (vec!["d".to_owned()], 4));
         // Of another run of mcpmux more was seen than this one has had.
         assert_eq!(tail.after(99, 10), (vec![], 4));
+    }
+
+    #[test]
+    fn the_latest_are_of_the_process_that_was_launched_last() {
+        let tail = Tail::default();
+        tail.put("a");
+        assert_eq!(tail.latest(9), ["a"]);
+        tail.begin();
+        assert!(tail.latest(9).is_empty());
+        tail.put("b");
+        tail.put("c");
+        assert_eq!(tail.latest(9), ["b", "c"]);
+        assert_eq!(tail.latest(1), ["c"]);
     }
 
     #[test]

@@ -169,7 +169,16 @@ async fn connect(config: Config) -> ExitCode {
     for Misfit { backend, what } in mux.misfits() {
         lines.push(format!("warning: {backend}: {what}"));
     }
-    lines.push(mux.summary());
+    let all = mux.backends();
+    let up = all
+        .iter()
+        .filter(|backend| survey::reason(backend).is_none());
+    let tools: usize = up.map(|backend| backend.inventory().tools.len()).sum();
+    lines.push(format!(
+        "{}/{} backends up, {tools} tools",
+        all.len() - failed,
+        all.len()
+    ));
     mux.stop().await;
     let printed = print(&(lines.join("\n") + "\n"));
     if waited && failed == 0 {
@@ -182,7 +191,10 @@ async fn connect(config: Config) -> ExitCode {
 /// Prints `text`; a reader that has gone away has seen enough.
 fn print(text: &str) -> ExitCode {
     match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let _ = writeln!(io::stderr(), "mcpmux: cannot print: {error}");
+            ExitCode::FAILURE
+        }
         _ => ExitCode::SUCCESS,
     }
 }

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use super::terminal::printable;
 use crate::{
     backend::{Backend, State},
     config::{BackendSettings, Config, ConnectRetry, Start},
@@ -16,6 +17,10 @@ use crate::{
 
 /// How long it takes before a person is told what is waited for.
 const SILENCE: Duration = Duration::from_secs(1);
+
+/// How many of the last lines of a process that failed are shown: a stack trace has
+/// what matters at its end.
+const LAST_WORDS: usize = 10;
 
 /// The same configuration, in which nothing is tried twice.
 pub(super) fn once(config: Config) -> Config {
@@ -90,12 +95,15 @@ pub(super) fn reason(backend: &Backend) -> Option<Arc<str>> {
 }
 
 /// Names on stderr the backends that are not up, by `name` where they have none
-/// of their own; gives their number.
+/// of their own, each with the last that its process said; gives their number.
 pub(super) fn report_failures(mux: &Mux, name: Option<&str>) -> usize {
     let mut failed = 0;
     for backend in mux.backends().iter() {
         if let Some(reason) = reason(backend) {
             eprintln!("mcpmux: {}: {reason}", name.unwrap_or(backend.name()));
+            for line in backend.tail().latest(LAST_WORDS) {
+                eprintln!("    {}", printable(&line));
+            }
             failed += 1;
         }
     }

@@ -1,6 +1,6 @@
 //! `mcpmux list`.
 
-use std::{env, fs, path::Path};
+use std::{env, fs, path::Path, process::Output};
 
 use super::{Desk, err, exits, out};
 use crate::support::{
@@ -67,6 +67,47 @@ fn a_list_of_nothing_but_failures_fails() {
     let output = desk.run(&["list"]);
     exits(&output, 1);
     assert!(err(&output).contains("fails"));
+}
+
+#[test]
+fn a_list_without_backends_says_that_there_are_none() {
+    let output = Desk::new("backends: []").run(&["list"]);
+    exits(&output, 0);
+    assert!(err(&output).contains("mcpmux.yaml has no backend"));
+}
+
+#[test]
+fn what_a_process_said_before_it_failed_is_shown() {
+    let desk = Desk::new(
+        "connect_retry: { attempt_timeout: 2s }
+backends:
+  - { name: works, transport: command, command: [sh, -c, 'echo no word of this >&2; exec mcpmux demo-server'] }
+  - { name: dies, transport: command, command: [sh, -c, 'echo no such key: K >&2; exit 3'] }
+  - { name: chats, transport: command, command: [sh, -c, 'echo Welcome!; sleep 60'] }
+",
+    );
+    for verb in [&["list"][..], &["check", "--connect"]] {
+        let said = err(&demo(&desk, verb));
+        assert!(!said.contains("no word of this"), "{said}");
+        assert!(
+            said.contains("exit status: 3)\n    no such key: K\n"),
+            "{said}"
+        );
+        // What a log in the way of messages looks like.
+        let chats = said.split_once("mcpmux: chats: ").expect("it fails").1;
+        assert!(
+            chats.contains("\n    (no MCP message, on its stdout) Welcome!\n"),
+            "{said}"
+        );
+    }
+    // The reasons stand above it, once.
+    let checked = demo(&desk, &["check", "--connect"]);
+    exits(&checked, 1);
+    assert!(
+        out(&checked).ends_with("\n1/3 backends up, 4 tools\n"),
+        "{}",
+        out(&checked)
+    );
 }
 
 const ALL: &str = r#"{"tools":{},"prompts":{},"resources":{}}"#;
@@ -249,16 +290,20 @@ fn the_example_works_as_it_is() {
     let example = fs::read_to_string(path).expect("the example is there");
     let desk = Desk::new(&example);
     exits(&desk.run(&["check"]), 0);
-    // Its command finds mcpmux on the PATH, as after an installation.
+    let output = demo(&desk, &["list"]);
+    exits(&output, 0);
+    assert!(out(&output).contains("__echo"), "{}", out(&output));
+}
+
+/// Runs mcpmux where backends find it on the PATH, as after an installation.
+fn demo(desk: &Desk, arguments: &[&str]) -> Output {
     let bin = Path::new(env!("CARGO_BIN_EXE_mcpmux"))
         .parent()
         .expect("a directory");
     let path = format!("{}:{}", bin.display(), env::var("PATH").unwrap_or_default());
-    let output = desk
-        .command(&["list"])
+    let mut command = desk.command(arguments);
+    command
         .env("PATH", path)
         .output()
-        .expect("mcpmux can be run");
-    exits(&output, 0);
-    assert!(out(&output).contains("__echo"), "{}", out(&output));
+        .expect("mcpmux can be run")
 }

@@ -65,6 +65,7 @@ impl Child {
         if let Some(cwd) = &settings.cwd {
             command.current_dir(cwd);
         }
+        tail.begin();
         let child = command
             .spawn()
             .map_err(|error| launch::error(&error, settings))?;

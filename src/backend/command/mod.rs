@@ -77,6 +77,7 @@ impl CommandLink {
             max_message,
             unasked,
             whose,
+            Some(Arc::clone(tail)),
         );
         let stop = CancellationToken::new();
         let keeper = keepers.spawn(keep(process, Arc::clone(&pipe), stop.clone()));
@@ -95,7 +96,7 @@ impl CommandLink {
         stdout: impl tokio::io::AsyncRead + Unpin + Send + 'static,
         unasked: Ear,
     ) -> Self {
-        let pipe = Pipe::open("b".into(), stdin, stdout, 1 << 20, unasked, None);
+        let pipe = Pipe::open("b".into(), stdin, stdout, 1 << 20, unasked, None, None);
         let ended = Arc::clone(&pipe);
         tokio::spawn(async move {
             ended.drained().await;

@@ -17,7 +17,7 @@ use tracing::{debug, warn};
 use super::{LAST_WORDS, stderr::printable};
 use crate::{
     backend::{
-        BackendError, ClientEnd, Ear, Exchange, Introduction, Size, Unasked, calls::Calls,
+        BackendError, ClientEnd, Ear, Exchange, Introduction, Size, Tail, Unasked, calls::Calls,
         deliver::Rest, mailbox::Mailbox,
     },
     protocol::{
@@ -47,11 +47,13 @@ pub(crate) struct Pipe {
     closed: CancellationToken,
     reason: Mutex<Option<Arc<str>>>,
     unasked: Ear,
+    tail: Option<Arc<Tail>>,
 }
 
 impl Pipe {
     /// Starts to read and write; both end when the child does, or when
-    /// [`close`](Self::close) is called. `unasked` gets what belongs to no call.
+    /// [`close`](Self::close) is called. `unasked` gets what belongs to no call, and
+    /// `tail` the first line that is no message.
     pub(crate) fn open(
         backend: Arc<str>,
         stdin: impl AsyncWrite + Unpin + Send + 'static,
@@ -59,6 +61,7 @@ impl Pipe {
         max_message: usize,
         unasked: Ear,
         whose: Option<Arc<Introduction>>,
+        tail: Option<Arc<Tail>>,
     ) -> Arc<Self> {
         let (outbox, inbox) = mpsc::channel(OUTBOX);
         let pipe = Arc::new(Self {
@@ -70,6 +73,7 @@ impl Pipe {
             closed: CancellationToken::new(),
             reason: Mutex::default(),
             unasked,
+            tail,
         });
         tokio::spawn(write(Arc::clone(&pipe), stdin, inbox));
         tokio::spawn(read(Arc::clone(&pipe), stdout, max_message));
@@ -189,6 +193,9 @@ impl Pipe {
         if again {
             debug!(backend, "no MCP message on its stdout: {line}");
         } else {
+            if let Some(tail) = &self.tail {
+                tail.put(&format!("(no MCP message, on its stdout) {line}"));
+            }
             warn!(
                 backend,
                 "no MCP message on its stdout, ignored like all that follow: {line}"

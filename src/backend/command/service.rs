@@ -68,6 +68,7 @@ impl Service {
             limits: settings.limits,
             sandbox: settings.sandbox.as_ref().unwrap_or(&usual),
         };
+        tail.begin();
         let unit = units.start(&backend, instance, &service, given_up).await;
         // What systemd was given is its alone now.
         drop(service);

@@ -28,8 +28,8 @@ use entry::Entry;
 /// With --endpoint it asks a running server instead.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 something was listed, 1 nothing could be listed, 69 the endpoint cannot be
-reached, 78 the configuration is wrong. Backends that fail are named on stderr.
+    after_help = "Exit status: 0 if something was listed, 1 if nothing could be, 69 if the endpoint cannot be
+reached, 78 if the configuration is wrong. Backends that fail are named on stderr.
 
 With --endpoint, $MCPMUX_KEY is shown to it if set (`Authorization: Bearer`).
 
@@ -128,6 +128,10 @@ async fn list(args: &Args, role: Option<&str>, config: &Config) -> ExitCode {
     let waited = survey::wait(&mux).await;
     let kinds = args.kinds.wanted();
     let entries: Vec<Entry> = Entry::of(&mux, role, &kinds);
+    if entries.is_empty() {
+        let path = config.path.as_deref().unwrap_or(Path::new("-"));
+        eprintln!("mcpmux: {} has no backend that is enabled", path.display());
+    }
     let named = args.endpoint.as_ref().map(ToString::to_string);
     let failed = survey::report_failures(&mux, named.as_deref());
     let printed = print(&if args.json {
