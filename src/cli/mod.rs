@@ -25,6 +25,7 @@ mod exit;
 mod keys;
 mod list;
 mod logs;
+mod regret;
 mod reload;
 mod running;
 mod serve;

@@ -1,8 +1,10 @@
 //! `mcpmux serve`: the daemon.
 
-use std::{net::SocketAddr, path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    fmt::Display, net::SocketAddr, path::Path, process::ExitCode, sync::Arc, time::Duration,
+};
 
-use super::{exit, start_log};
+use super::{exit, regret, start_log, survey};
 use crate::{
     access::Access,
     audit::Audit,
@@ -19,7 +21,8 @@ use crate::{
   SIGUSR1           try every unavailable backend now
 
 Environment:
-  MCPMUX_CONTROL    the control socket that `mcpmux auth` speaks to; empty for none
+  MCPMUX_CONTROL    the control socket, by which status, reload, auth and others ask it;
+                    empty for none
                     [default: control.sock in $RUNTIME_DIRECTORY, else in
                     $XDG_RUNTIME_DIR/mcpmux]
 
@@ -68,7 +71,7 @@ pub(super) fn run(args: &Args, config: Option<&Path>, log: &LogOptions) -> ExitC
                 &taken.sockets,
                 "the configuration of mcpmux is not right: run `mcpmux check`",
             );
-            return exit::CONFIG.into();
+            return given_up(stdio, &error);
         }
     };
     for warning in &config.warnings {
@@ -83,7 +86,7 @@ pub(super) fn run(args: &Args, config: Option<&Path>, log: &LogOptions) -> ExitC
                 &taken.sockets,
                 "mcpmux cannot serve as it is configured: its log says why",
             );
-            return exit::CONFIG.into();
+            return given_up(config.listen.transport == ListenTransport::Stdio, &error);
         }
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread()
@@ -113,6 +116,19 @@ pub(super) fn run(args: &Args, config: Option<&Path>, log: &LogOptions) -> ExitC
             }
         }
     }
+}
+
+/// The end of a mcpmux that is not configured right; a client that launched it, if
+/// it is on `stdio`, hears why.
+fn given_up(stdio: bool, error: &impl Display) -> ExitCode {
+    if stdio {
+        let why = format!("mcpmux is not configured right: {error}");
+        return survey::run(async {
+            regret::tell(&why).await;
+            exit::CONFIG.into()
+        });
+    }
+    exit::CONFIG.into()
 }
 
 /// The TCP addresses on which clients will be served.

@@ -7,11 +7,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     endpoint::{self, Endpoint},
-    exit, quieter, start_log, survey, whereabouts,
+    exit, quieter, regret, start_log, survey, whereabouts,
 };
 use crate::{
     access::{DEFAULT_ROLE, Identity, Principal},
-    config::{Config, Environment},
+    config::{Config, ConfigError, Environment, Listen},
     credential::Logins,
     listener::stdio,
     mux::Mux,
@@ -29,7 +29,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 ///
 /// It is looked for at the unix socket of the configuration (`listen.socket`), at the
 /// one of mcpmux.socket (`$XDG_RUNTIME_DIR/mcpmux/mcpmux.sock`) unless --config names
-/// another configuration, then at `listen.address`.
+/// another configuration, then at `listen.address`; without a configuration at
+/// 127.0.0.1:8080. Where it is not, the client is told so in answer to its first request.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Exit status: 0 when the client has left, 69 if no mcpmux is reached, 78 if the
@@ -61,27 +62,27 @@ pub(super) fn run(args: &Args, config: Option<&Path>, log: LogOptions) -> ExitCo
         None => whereabouts::shipped(&Environment::process()),
     };
     let places = match Config::load(config) {
-        Ok(config) => whereabouts::of(&config, shipped),
-        Err(error) => {
-            eprintln!("{error}");
-            return exit::CONFIG.into();
-        }
+        Ok(config) => whereabouts::of(&config.listen, shipped),
+        // One that runs may have been given its configuration by name.
+        Err(ConfigError::NotFound { .. }) => whereabouts::of(&Listen::default(), shipped),
+        Err(error) => return survey::run(given_up(exit::CONFIG, error.to_string())),
     };
     match places {
         Ok(places) => survey::run(async {
             match whereabouts::first(places).await {
                 Ok(endpoint) => bridge(&endpoint).await,
-                Err(why) => {
-                    eprintln!("mcpmux: {why}");
-                    exit::UNAVAILABLE.into()
-                }
+                Err(why) => given_up(exit::UNAVAILABLE, why).await,
             }
         }),
-        Err(why) => {
-            eprintln!("mcpmux: {why}");
-            exit::CONFIG.into()
-        }
+        Err(why) => survey::run(given_up(exit::CONFIG, why)),
     }
+}
+
+/// Says `why` there is nothing to bridge to, to the client as well.
+async fn given_up(code: u8, why: String) -> ExitCode {
+    eprintln!("mcpmux: {why}");
+    regret::tell(&format!("mcpmux stdio: {why}")).await;
+    code.into()
 }
 
 async fn bridge(endpoint: &Endpoint) -> ExitCode {

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::endpoint::Endpoint;
-use crate::config::{Config, Environment, ListenTransport};
+use crate::config::{Environment, Listen, ListenTransport};
 
 /// Where the shipped socket unit listens, under the user's runtime directory.
 const SHIPPED: &str = "mcpmux/mcpmux.sock";
@@ -29,10 +29,9 @@ pub(super) fn shipped(environment: &Environment) -> Option<PathBuf> {
     Some(runtime.join(SHIPPED))
 }
 
-/// The places, best first: the unix socket of `config`, the `shipped` one, the TCP
-/// address of `config`. Error: it is served on stdio, which nobody else reaches.
-pub(super) fn of(config: &Config, shipped: Option<PathBuf>) -> Result<Vec<Endpoint>, String> {
-    let listen = &config.listen;
+/// The places, best first: the unix socket of `listen`, the `shipped` one, the TCP
+/// address of `listen`. Error: it is served on stdio, which nobody else reaches.
+pub(super) fn of(listen: &Listen, shipped: Option<PathBuf>) -> Result<Vec<Endpoint>, String> {
     if listen.transport == ListenTransport::Stdio {
         return Err("listen.transport is stdio: name what to reach with --endpoint".to_owned());
     }
@@ -93,13 +92,14 @@ async fn knock_unix(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
     #[test]
     fn sockets_come_before_the_address_and_the_configured_one_first() {
         let of = |listen: &str, shipped: Option<&str>| {
             let text = format!("listen: {listen}\nbackends: []");
             let config = Config::parse(&text, "m.yaml", &Environment::default()).expect("right");
-            let places = of(&config, shipped.map(PathBuf::from))?;
+            let places = of(&config.listen, shipped.map(PathBuf::from))?;
             let all: Vec<String> = places
                 .iter()
                 .map(|place| format!("{place} {}", place.url.path()))

@@ -5,6 +5,7 @@
 #![allow(clippy::expect_used)]
 
 mod check;
+mod line;
 mod list;
 mod serve;
 mod stdio;

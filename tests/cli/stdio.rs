@@ -1,100 +1,12 @@
 //! Servers on stdin and stdout: mcpmux itself and its demo server.
 
-use std::{
-    env,
-    io::{BufRead, BufReader, Write},
-    process::{Command, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
+use std::{env, process::Command};
 
-use super::{DONE, Desk, err, exits, out};
+use super::{DONE, Desk, err, exits, line::Line, out};
 use crate::support::{
     Client, Peer, Setup, Step, at, elements, initialize, legacy, member, processes_naming,
     refusing, text,
 };
-
-/// `mcpmux serve --stdio` or another server on stdio, spoken to in lines.
-struct Line {
-    child: std::process::Child,
-    stdin: Option<std::process::ChildStdin>,
-    lines: std::sync::mpsc::Receiver<String>,
-}
-
-impl Line {
-    fn open(mut command: Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("mcpmux can be run");
-        let stdin = child.stdin.take();
-        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        let (sender, lines) = std::sync::mpsc::channel();
-        thread::spawn(move || {
-            stdout
-                .lines()
-                .map_while(Result::ok)
-                .try_for_each(|line| sender.send(line))
-        });
-        Self {
-            child,
-            stdin,
-            lines,
-        }
-    }
-
-    fn write(&mut self, message: &str) {
-        writeln!(self.stdin.as_mut().expect("stdin is open"), "{message}").expect("mcpmux reads");
-    }
-
-    #[track_caller]
-    fn read(&self) -> String {
-        self.lines
-            .recv_timeout(crate::support::PATIENCE)
-            .expect("a line comes")
-    }
-
-    #[track_caller]
-    fn ask(&mut self, message: &str) -> String {
-        self.write(message);
-        self.read()
-    }
-
-    fn initialize(&mut self) -> String {
-        let answer = self.ask(&initialize("2025-11-25"));
-        self.write(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
-        at(&answer, &["result"])
-    }
-
-    /// Closes stdin and waits for the end.
-    #[track_caller]
-    fn end(mut self) -> Option<i32> {
-        drop(self.stdin.take());
-        let start = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().expect("it can be waited for") {
-                return status.code();
-            }
-            assert!(
-                start.elapsed() < crate::support::PATIENCE,
-                "it does not end with its stdin"
-            );
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
-}
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        drop(self.stdin.take());
-        if thread::panicking() {
-            _ = self.child.kill();
-        }
-        _ = self.child.wait();
-    }
-}
 
 const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
 
@@ -374,5 +286,54 @@ fn a_client_on_stdio_takes_tcp_where_there_is_no_socket() {
     line.initialize();
     let call = r#"{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"b__t"}}"#;
     assert_eq!(at(&line.ask(call), &["result"]), DONE);
+    assert_eq!(line.end(), Some(0));
+}
+
+#[test]
+fn a_client_that_launches_mcpmux_in_vain_is_told_why_in_answer() {
+    let (_held, address) = refusing();
+    let listen = format!("listen: {{ address: '{address}' }}\n");
+    let nobody = Desk::new(&format!("{listen}backends: []"));
+    let wrong = Desk::new("backnds: []");
+    for (desk, arguments, code, why) in [
+        (&nobody, &["stdio"][..], 69, "mcpmux serve starts one"),
+        (&wrong, &["stdio"], 78, "backnds: is not a known key"),
+        (
+            &wrong,
+            &["serve", "--stdio"],
+            78,
+            "backnds: is not a known key",
+        ),
+    ] {
+        let mut line = Line::open(desk.command(arguments));
+        // As Claude Code begins: in either era.
+        for (id, method) in [("7", "server/discover"), ("8", "initialize")] {
+            let request =
+                format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{}}}}"#);
+            let answer = line.ask(&request);
+            assert_eq!(at(&answer, &["id"]), id);
+            assert_eq!(at(&answer, &["error", "code"]), "-32000");
+            let message = text(&at(&answer, &["error", "message"]));
+            assert!(message.contains(why), "{message}");
+        }
+        assert_eq!(line.end(), Some(code));
+    }
+}
+
+#[test]
+fn a_client_on_stdio_needs_no_configuration_to_find_the_unit() {
+    let peer = Peer::new(legacy(&["t"]));
+    let dir = tempfile::tempdir().expect("a directory");
+    let socket = dir.path().join("mcpmux/mcpmux.sock");
+    std::fs::create_dir(dir.path().join("mcpmux")).expect("a directory");
+    let listen = format!("socket: {}", socket.display());
+    let mux = Setup::one("b", &peer).listen(&listen).serve();
+    Client::wait_for(&mux, "b__t");
+    let desk = Desk::new("");
+    std::fs::remove_file(desk.path().join("mcpmux.yaml")).expect("it was there");
+    let mut command = desk.command(&["stdio"]);
+    command.env("XDG_RUNTIME_DIR", dir.path());
+    let mut line = Line::open(command);
+    line.initialize();
     assert_eq!(line.end(), Some(0));
 }
