@@ -54,7 +54,10 @@ impl FromStr for Endpoint {
     /// that is not `/mcp`: `unix:/path/of/the.sock:/path`.
     fn from_str(text: &str) -> Result<Self, String> {
         let Some(place) = text.strip_prefix("unix:") else {
-            let url = text.parse().map_err(|error| format!("{error}"))?;
+            let url: Url = text.parse().map_err(|error| format!("{error}"))?;
+            if !matches!(url.scheme(), "http" | "https") {
+                return Err(format!("not a URL: did you mean http://{text}?"));
+            }
             return Ok(Self { url, socket: None });
         };
         let (socket, path) = match place.split_once(":/") {
@@ -185,5 +188,8 @@ mod tests {
         );
         assert!(of("unix:m.sock").is_err());
         assert!(of("nonsense").is_err());
+        for text in ["localhost:8080/mcp", "ftp://localhost/mcp"] {
+            assert!(of(text).is_err(), "{text}");
+        }
     }
 }

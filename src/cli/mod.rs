@@ -2,7 +2,7 @@
 //! exit codes.
 
 use std::{
-    io::Write,
+    io::{ErrorKind, Write},
     path::PathBuf,
     process::{ExitCode, Termination},
 };
@@ -62,8 +62,9 @@ struct Cli {
     verb: Verb,
 }
 
-/// Options of every verb.
+/// Options of every verb, apart from its own.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Options of every command")]
 struct Global {
     /// The configuration file [default: ./mcpmux.yaml, then mcpmux/config.yaml
     /// and mcpmux.yaml in `$XDG_CONFIG_HOME` or ~/.config]
@@ -185,9 +186,14 @@ pub fn run() -> ExitCode {
         Verb::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "mcpmux", &mut script);
-            // A closed pipe is the reader's choice.
-            let _ = std::io::stdout().write_all(&script);
-            ExitCode::SUCCESS
+            match std::io::stdout().write_all(&script) {
+                // A closed pipe is the reader's choice.
+                Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                    eprintln!("mcpmux: cannot print: {error}");
+                    ExitCode::FAILURE
+                }
+                _ => ExitCode::SUCCESS,
+            }
         }
         Verb::ExecBackend => {
             eprintln!("mcpmux: {}", exec::run());

@@ -71,7 +71,9 @@ pub fn start(served: Served) -> Control {
                 let _ = spawn_blocking(move || drop(bound)).await;
             }
             Err(error @ SocketError::Served(_)) => {
-                warn!("no control socket: {error}; `mcpmux auth` speaks to that one");
+                warn!(
+                    "no control socket: {error}; `mcpmux status`, `reload` and the like speak to that one"
+                );
             }
             Err(error) => warn!("no control socket: {error}"),
         }

@@ -1,6 +1,6 @@
 //! The verbs themselves: version, help, completions, wrong usage.
 
-use std::env;
+use std::{env, fs::File};
 
 use super::{Desk, err, exits, out};
 
@@ -59,6 +59,7 @@ fn a_wrong_command_line_is_a_usage_error() {
         &["serve", "--wings"],
         &["completions", "tcsh-like"],
         &["list", "--endpoint"],
+        &["list", "--endpoint", "localhost:8080/mcp"],
     ] {
         let output = desk.run(arguments);
         exits(&output, 64);
@@ -68,6 +69,44 @@ fn a_wrong_command_line_is_a_usage_error() {
         err(&desk.run(&["chekc"])).contains("check"),
         "the nearest verb is named"
     );
+}
+
+#[test]
+fn the_options_of_every_verb_stand_apart_from_its_own() {
+    let help = out(&Desk::new("").run(&["logs", "--help"]));
+    let (own, common) = help
+        .split_once("Options of every command:")
+        .expect("two headings");
+    for (option, all) in [
+        ("--follow", own),
+        ("--lines", own),
+        ("--config", common),
+        ("--log-level", common),
+        ("--log-format", common),
+    ] {
+        assert!(
+            all.contains(&format!("{option} ")) || all.contains(&format!("{option}\n")),
+            "{option}: {help}"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_printed_is_no_success() {
+    let desk = Desk::new("backends: []");
+    for arguments in [
+        &["check"][..],
+        &["check", "--schema"],
+        &["list", "--json"],
+        &["completions", "bash"],
+    ] {
+        let full = File::options().write(true).open("/dev/full");
+        let mut command = desk.command(arguments);
+        command.stdout(full.expect("a device that is full"));
+        let output = command.output().expect("mcpmux can be run");
+        exits(&output, 1);
+        assert!(err(&output).contains("cannot print"), "{}", err(&output));
+    }
 }
 
 #[test]
