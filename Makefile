@@ -89,7 +89,8 @@ install: $(BINARY) ## install the binary, units, completions and an example
 	$(BINARY) completions bash > $(bash)
 	$(BINARY) completions zsh > $(zsh)
 	$(BINARY) completions fish > $(fish)
-	install -D -m 644 -t $(doc) README.md mcpmux.example.yaml
+	install -D -m 644 -t $(doc) README.md SECURITY.md CHANGELOG.md mcpmux.example.yaml
+	install -D -m 644 -t $(doc)/docs docs/*.md
 	install -D -m 644 -t $(doc)/drop-ins systemd/drop-ins/*.conf
 ifdef CONFIG
 	test -e $(DESTDIR)$(CONFIG) || install -D -m 600 mcpmux.example.yaml $(DESTDIR)$(CONFIG)

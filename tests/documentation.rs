@@ -117,6 +117,53 @@ fn the_readme_has_the_reference_of_every_key() {
     }
 }
 
+/// The headings of a page, as a link has them after its `#`.
+fn anchors(page: &str) -> Vec<String> {
+    let headings = page.lines().filter(|line| line.starts_with('#'));
+    headings
+        .map(|heading| {
+            let text = heading.trim_start_matches('#').trim().to_lowercase();
+            let kept = text
+                .chars()
+                .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+            kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn every_link_from_page_to_page_leads_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = fs::read_dir(root.join("docs")).unwrap();
+    let mut pages: Vec<_> = docs.map(|entry| entry.unwrap().path()).collect();
+    for page in ["README", "ARCHITECTURE", "SECURITY", "CHANGELOG"] {
+        pages.push(root.join(page).with_extension("md"));
+    }
+    let mut followed = 0;
+    for page in &pages {
+        let text = fs::read_to_string(page).unwrap();
+        let links = text.split("](").skip(1);
+        for link in links.filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") {
+                continue;
+            }
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = match path {
+                "" => page.clone(),
+                path => page.parent().unwrap().join(path),
+            };
+            assert!(target.exists(), "{}: {link}", page.display());
+            if !anchor.is_empty() {
+                let there = anchors(&fs::read_to_string(&target).unwrap());
+                let found = there.iter().any(|own| own == anchor);
+                assert!(found, "{}: {link} is none of {there:?}", page.display());
+            }
+            followed += 1;
+        }
+    }
+    assert!(followed > 80, "{followed} links");
+}
+
 /// Each test that `SECURITY.md` names is one: in `tests` or beside the code.
 #[test]
 fn what_security_names_is_tested() {
