@@ -5,6 +5,7 @@ PREFIX ?= $(HOME)/.local
 BINARY ?= target/release/mcpmux
 SOAK ?= 20m
 FUZZ ?= 60
+VM ?=
 
 # Below the home directory everything goes where a user's own files go, and the
 # units keep their %h; elsewhere where a machine's go.
@@ -25,9 +26,10 @@ bash = $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mcpmux
 zsh = $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_mcpmux
 fish = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/mcpmux.fish
 
-SCRIPTS := .ci/run systemd/verify tests/prepare tests/conformance/install tests/oauth/install tests/systemd/machine tests/real/install
+SCRIPTS := .ci/run systemd/verify tests/prepare tests/conformance/install tests/oauth/install tests/systemd/machine \
+	tests/systemd/vm/run tests/systemd/vm/image tests/systemd/vm/inside tests/real/install
 
-.PHONY: help run build test lint audit bench soak fuzz install uninstall
+.PHONY: help run build test vm lint audit bench soak fuzz install uninstall
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
@@ -45,6 +47,9 @@ test: ## run all tests (what they need is installed, or named)
 	tests/prepare
 	$(CARGO) build --workspace --locked
 	$(CARGO) test --workspace --locked --no-fail-fast
+
+vm: ## tests of systemd in a virtual machine with a newer one (VM=some of them)
+	CARGO="$(CARGO)" tests/systemd/vm/run $(VM)
 
 lint: ## formatting, clippy, licences, scripts, units
 	$(CARGO) fmt --all --check
