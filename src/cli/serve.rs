@@ -8,9 +8,9 @@ use super::{exit, regret, start_log, survey};
 use crate::{
     access::Access,
     audit::Audit,
-    config::{Config, ConfigError, ListenTransport},
+    config::{Config, ConfigError, Environment, ListenTransport},
     daemon,
-    systemd::{Listener, LogOptions, Notifier, Taken, refuse, take_descriptors},
+    systemd::{Listener, LogOptions, Notifier, Taken, close_state, refuse, take_descriptors},
 };
 
 /// Serve clients until told to stop.
@@ -55,6 +55,7 @@ pub(super) fn run(args: &Args, config: Option<&Path>, log: &LogOptions) -> ExitC
             return exit::CONFIG.into();
         }
     };
+    close_state(&Environment::process());
     let stdio = args.stdio;
     let read = move |path: Option<&Path>| {
         let mut config = Config::load(path)?;

@@ -10,6 +10,7 @@ mod notify;
 mod own;
 mod refusal;
 mod sockets;
+mod state;
 mod units;
 
 pub use fd_store::Left;
@@ -19,6 +20,7 @@ pub use notify::{Notifier, watchdog_interval};
 pub use own::{OwnService, own_service};
 pub use refusal::refuse;
 pub use sockets::{Handed, Listener, SocketError, Taken, take as take_descriptors};
+pub use state::close_state;
 pub use units::{SLICE, Service, Unit, UnitError, Units, backend_unit};
 
 /// Environment variables that the service manager addresses to this process

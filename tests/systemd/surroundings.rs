@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -184,17 +185,30 @@ fn assert_listed(session: &Session, tool: &str) {
 }
 
 fn folders_are_the_users_alone(session: &Session) {
-    use std::os::unix::fs::PermissionsExt;
     let setup = Setup::new(session, &demo("demo", ""));
+    // As on the first start: there is a configuration, readable by all, and no state.
+    let configuration = setup.path(".config/mcpmux");
+    fs::set_permissions(&configuration, fs::Permissions::from_mode(0o755)).unwrap();
+    for state in [".local/state/mcpmux", ".config/mcpmux/state"] {
+        let state = setup.path(state);
+        let _ = fs::remove_file(&state).or_else(|_| fs::remove_dir_all(&state));
+    }
     setup.listen();
     Client::shipped().assert_echo("demo");
     let state = session.property("mcpmux.service", "StateDirectory");
-    assert_eq!(state, "mcpmux");
-    let mode = fs::metadata(session.runtime.join("mcpmux"))
-        .unwrap()
-        .permissions()
-        .mode();
-    assert_eq!(mode & 0o777, 0o700);
+    // 257 adds what it has linked it to.
+    assert_eq!(state.split([' ', ':']).next(), Some("mcpmux"));
+    let environment = fs::read(format!("/proc/{}/environ", session.main_pid())).unwrap();
+    let environment = String::from_utf8(environment).unwrap();
+    let variable = |name: &str| {
+        let variables = environment.split('\0');
+        let value = variables.filter_map(|own| own.strip_prefix(name)).next();
+        PathBuf::from(value.unwrap())
+    };
+    for folder in ["STATE_DIRECTORY=", "RUNTIME_DIRECTORY="].map(variable) {
+        let mode = fs::metadata(&folder).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "{}", folder.display());
+    }
 }
 
 /// A drop-in of the repository.
