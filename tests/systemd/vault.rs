@@ -54,7 +54,7 @@ fn a_credential_opens_the_vault(session: &Session) {
     let setup = Setup::new(session, &(demo("demo", "") + LOGIN));
     setup.write("scratch/there", "");
     // systemd reads specifiers in paths.
-    let key = setup.path("scratch/my key, 100%h/vault.key");
+    let key = setup.path("scratch/my-key,100%h/vault.key");
     let made = session
         .command(setup.path(".local/bin/mcpmux").to_str().unwrap())
         .args(["auth", "init-vault", "--key-file"])
