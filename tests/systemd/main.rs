@@ -5,6 +5,10 @@
 //! `machine`), because a user manager, a journal and port 8080 are wanted that
 //! belong to nobody else. That takes root; without it the tests are listed as
 //! ignored, and why is said.
+//!
+//! `make vm` runs it in a virtual machine instead (see `vm/run`), once for each
+//! user under the manager that logind starts: there systemd is 257, has all
+//! controllers of the cgroups to hand on, and nothing stands in for it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,6 +25,7 @@ mod idle;
 mod installation;
 mod journal;
 mod legacy;
+mod limits;
 mod login;
 mod reload;
 mod restart;
@@ -50,6 +55,7 @@ fn tests() -> Vec<Test> {
         failure::TESTS,
         idle::TESTS,
         journal::TESTS,
+        limits::TESTS,
         login::TESTS,
         reload::TESTS,
         restart::TESTS,

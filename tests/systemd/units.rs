@@ -21,10 +21,6 @@ pub(crate) const TESTS: &[Test] = &[
         "secrets_are_in_no_property_no_argument_and_no_file_of_a_unit",
         secrets_are_nowhere,
     ),
-    (
-        "limits_become_properties_of_the_unit",
-        limits_become_properties,
-    ),
     ("a_strict_sandbox_is_held_to_by_systemd", a_strict_sandbox),
     (
         "single_directives_are_put_on_top_of_the_level",
@@ -181,57 +177,6 @@ fn found_below(folder: &Path, bytes: &[u8]) -> bool {
         let text = fs::read(&path).unwrap_or_default();
         text.windows(bytes.len()).any(|window| window == bytes)
     })
-}
-
-fn limits_become_properties(session: &Session) {
-    let limits = "    limits: { memory: 64MiB, tasks: 20, cpu: 50% }\n";
-    let setup = Setup::new(session, &(demo("demo", "") + limits));
-    setup.listen();
-    Client::shipped().assert_echo("demo");
-    assert_eq!(session.property(DEMO, "MemoryMax"), (64 << 20).to_string());
-    assert_eq!(session.property(DEMO, "TasksMax"), "20");
-    assert_eq!(session.property(DEMO, "CPUQuotaPerSecUSec"), "500ms");
-
-    let group = session.property(DEMO, "ControlGroup");
-    let controllers =
-        fs::read_to_string(format!("/sys/fs/cgroup{group}/cgroup.controllers")).unwrap();
-    let has_memory = controllers.split_whitespace().any(|one| one == "memory");
-    let told = || {
-        let wanted = &["--grep=no effect of limits", "MCPMUX_BACKEND=demo"];
-        !session.journal(wanted).is_empty()
-    };
-    if !has_memory {
-        println!("NOT SHOWN: that limits.memory holds (no memory controller on this machine)");
-        assert!(
-            eventually(Duration::from_secs(5), told),
-            "{}",
-            session.log()
-        );
-        return;
-    }
-    let before = session.main_pid();
-    let pid = session.processes_of(DEMO)[0];
-    let greedy = "exec python3 -c 'x = bytearray(1 << 30)'";
-    setup.configure(&format!(
-        "backends:\n{}{limits}{}",
-        shell("demo", greedy),
-        demo("other", "")
-    ));
-    session.systemctl(&["restart", "mcpmux.service"]);
-    Client::shipped().assert_echo("other");
-    assert!(!is_alive(pid));
-    assert_ne!(before, session.main_pid());
-    let oom = || {
-        !session
-            .journal(&["--grep=no memory left", "MCPMUX_BACKEND=demo"])
-            .is_empty()
-    };
-    assert!(
-        eventually(Duration::from_secs(20), oom),
-        "{}",
-        session.log()
-    );
-    Client::shipped().assert_echo("other");
 }
 
 fn a_strict_sandbox(session: &Session) {
