@@ -3,6 +3,9 @@
 
 use mcpmux::config::{Config, Environment};
 
+/// What is said of a document that passes the validation and is no settings.
+const DEFECT: &str = "a defect of mcpmux";
+
 pub fn check(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else {
         return;
@@ -15,7 +18,7 @@ pub fn check(input: &[u8]) {
     .into_iter()
     .collect();
     // What the text itself says may be quoted.
-    if text.contains("s3cret") {
+    if text.contains("s3cret") || text.contains(DEFECT) {
         return;
     }
     let said: String = match Config::parse(text, "m.yaml", &environment) {
@@ -33,5 +36,5 @@ pub fn check(input: &[u8]) {
         Err(error) => error.to_string(),
     };
     assert!(!said.contains("s3cret"), "{said}");
-    assert!(!said.contains("a defect of mcpmux"), "{said}");
+    assert!(!said.contains(DEFECT), "{said}");
 }
