@@ -140,7 +140,7 @@ impl House<'_> {
         let mux = self.mux();
         let serving = stdio::serve(
             Arc::clone(&mux),
-            self.access.parent(),
+            Arc::clone(&self.access),
             tokio::io::stdin(),
             tokio::io::stdout(),
             self.config.listen.max_body,
@@ -268,6 +268,7 @@ impl House<'_> {
             notifier,
         ));
         let reloading = Reloading {
+            access: Arc::clone(&self.access),
             read: Arc::clone(&self.read),
             running: self.config.clone(),
             mux: Arc::clone(mux),

@@ -49,7 +49,7 @@ pub fn check(input: &[u8]) {
 struct Door {
     runtime: Runtime,
     access: Access,
-    peer: Peer,
+    peer: Arc<Peer>,
 }
 
 fn door() -> &'static Door {
@@ -71,7 +71,7 @@ fn door() -> &'static Door {
             let (stream, _) = listener.accept().await.expect("a connection");
             let peer = access.tcp(&stream).await.expect("it is the same user");
             drop(client);
-            (access, peer)
+            (access, Arc::new(peer))
         });
         Door {
             runtime,

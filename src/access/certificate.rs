@@ -1,8 +1,13 @@
-//! Whom a client's certificate names: its subject (RFC 4514), or where that is
-//! empty the first of its alternative names.
+//! A client's certificate, and whom it names: its subject (RFC 4514), or where that
+//! is empty the first of its alternative names. Whether it is good is not said here.
 
-use std::fmt::Write;
+use std::{
+    fmt::Write,
+    sync::{Arc, Mutex, Weak},
+    time::Instant,
+};
 
+use rustls::pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
 use x509_parser::{
     certificate::X509Certificate,
@@ -12,10 +17,56 @@ use x509_parser::{
     x509::AttributeTypeAndValue,
 };
 
-use super::Identity;
+use super::{Identity, tls::Held};
+
+/// One that was shown on a connection, and verified.
+#[derive(Debug)]
+pub(super) struct Certificate {
+    /// Whom it names.
+    pub(super) identity: Identity,
+    /// It, and those between it and its root.
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    pub(super) judged: Mutex<Judged>,
+}
+
+/// What was found when it was looked at last.
+#[derive(Debug)]
+pub(super) struct Judged {
+    /// By these authorities and revocation lists.
+    by: Weak<Held>,
+    pub(super) at: Instant,
+    pub(super) good: bool,
+}
+
+impl Certificate {
+    /// The first of `chain`, which is not empty and was just found good by `held`.
+    pub(super) fn new(chain: &[CertificateDer<'static>], held: &Arc<Held>) -> Self {
+        Self {
+            identity: identity(chain.first().map_or(&[], |own| own)),
+            chain: chain.to_vec(),
+            judged: Mutex::new(Judged::new(held, true)),
+        }
+    }
+}
+
+impl Judged {
+    /// `held` finds it `good`, or not.
+    pub(super) fn new(held: &Arc<Held>, good: bool) -> Self {
+        Self {
+            by: Arc::downgrade(held),
+            at: Instant::now(),
+            good,
+        }
+    }
+
+    /// Whether that was by `held`.
+    pub(super) fn is_by(&self, held: &Arc<Held>) -> bool {
+        std::ptr::eq(self.by.as_ptr(), Arc::as_ptr(held))
+    }
+}
 
 /// Whom the certificate `der`, which was verified, names.
-pub(super) fn identity(der: &[u8]) -> Identity {
+fn identity(der: &[u8]) -> Identity {
     let parsed = X509Certificate::from_der(der).ok();
     let named = parsed
         .and_then(|(_, certificate)| subject(&certificate).or_else(|| alternative(&certificate)));

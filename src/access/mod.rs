@@ -1,23 +1,23 @@
 //! Who may come in, and as whom: once for a connection by what the kernel says
 //! of its other end, once for a request by what it carries.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    path::Path,
-    sync::Arc,
-    time::SystemTime,
-};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::SystemTime};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderMap, header};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::{
+    net::{TcpStream, UnixStream},
+    sync::watch,
+};
 use tokio_rustls::server::TlsStream;
 
 use crate::{
     audit::Audit,
-    config::{Config, Door, Environment, KeysSetting, ListenTransport},
+    config::{Config, Door, Listen, ListenTransport},
 };
 
+mod admitted;
 mod certificate;
 mod denial;
 mod fresh;
@@ -28,37 +28,38 @@ mod peer;
 mod policy;
 mod principal;
 mod shown;
+mod terms;
 mod tls;
 mod token;
 mod users;
 
+pub use admitted::Admitted;
+use admitted::By;
 pub use denial::{Denied, Refused};
-use keys::Keys;
 use log::Log;
+use peer::Found;
 pub use peer::Peer;
 pub use policy::{Known, NO_ROLE, Policy};
 pub use principal::{DEFAULT_ROLE, Identity, Principal, role_in};
 use shown::Shown;
-use tls::Tls;
+use terms::Recognised;
+pub use terms::Terms;
+use tls::{NoTls, Tls};
 pub use token::Claims;
-use token::Tokens;
 pub use users::UnknownUser;
-use users::Users;
 
 /// Who may come in.
 #[derive(Debug)]
 pub struct Access {
-    policy: Policy,
-    users: Users,
-    /// The API keys, if they are looked at.
-    keys: Option<Keys>,
-    /// The access tokens that are taken, if any are.
-    tokens: Option<Tokens>,
+    /// By which terms.
+    now: ArcSwap<Terms>,
     /// How TCP sockets speak TLS, if they do.
     tls: Option<Tls>,
-    /// Whether over TCP nobody comes in without a credential.
-    required: bool,
-    insecure: bool,
+    /// Where it is, which does not change.
+    listen: Listen,
+    addresses: Vec<SocketAddr>,
+    /// Tells that the terms are other ones.
+    turned: watch::Sender<()>,
     log: Log,
 }
 
@@ -83,16 +84,6 @@ pub enum AccessError {
     Open(SocketAddr),
 }
 
-/// Who sends a request, as far as it was found out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Recognised {
-    identity: Identity,
-    /// The role that its credential names.
-    role: Option<String>,
-    /// What its access token says.
-    claims: Option<Arc<Claims>>,
-}
-
 impl Access {
     /// As `config` has it, for an mcpmux that listens on the TCP addresses
     /// `addresses`; `audit` records who is refused. Blocks.
@@ -101,50 +92,49 @@ impl Access {
         addresses: &[SocketAddr],
         audit: Arc<Audit>,
     ) -> Result<Self, AccessError> {
-        let settings = &config.access;
         let listen = &config.listen;
         let http = listen.transport == ListenTransport::Http;
-        let required = settings.keys == KeysSetting::Require || settings.oauth.is_some();
+        let terms = Terms::of(config, listen, addresses, None)?;
         let tls = listen.tls.as_ref().filter(|_| http);
-        let mutual = tls.is_some_and(|tls| tls.client_ca.is_some());
         let reachable = addresses.iter().find(|address| !is_loopback(**address));
-        if let Some(address) =
-            reachable.filter(|_| http && !required && !mutual && !settings.insecure)
-        {
-            return Err(AccessError::Open(*address));
-        }
         if let Some(address) = reachable.filter(|_| http && tls.is_none()) {
             tracing::warn!(
                 "{address} is reachable from other machines without TLS: whoever listens in on the \
                  way reads credentials and answers (listen.tls)"
             );
         }
-        let place = keys::place(settings.keys_file.as_deref(), &Environment::process());
-        let keys = match place {
-            _ if settings.keys == KeysSetting::Off || !http => None,
-            Ok(place) => Some(Keys::open(place)),
-            Err(error) if settings.keys == KeysSetting::Require => {
-                return Err(AccessError::Keys(error));
-            }
-            Err(_) => None,
-        };
-        let tokens = settings.oauth.as_ref().filter(|_| http).map(|oauth| {
-            let address = addresses.first().copied();
-            Tokens::open(oauth, address, &listen.path, tls.is_some())
-        });
         Ok(Self {
-            policy: Policy::new(&config.policy),
-            users: Users::new(&settings.local_users)?,
-            keys,
-            tokens: tokens.transpose().map_err(AccessError::Setting)?,
+            now: ArcSwap::from_pointee(terms),
             tls: tls
                 .map(Tls::open)
                 .transpose()
                 .map_err(AccessError::Setting)?,
-            required,
-            insecure: settings.insecure,
+            listen: listen.clone(),
+            addresses: addresses.to_vec(),
+            turned: watch::Sender::default(),
             log: Log::new(audit),
         })
+    }
+
+    /// The terms of `config`, if they are other ones: for an mcpmux that listens as
+    /// it did at its start. Blocks.
+    pub fn read(&self, config: &Config) -> Result<Option<Terms>, AccessError> {
+        let before = self.now.load();
+        if before.are_of(config) {
+            return Ok(None);
+        }
+        Terms::of(config, &self.listen, &self.addresses, Some(&before)).map(Some)
+    }
+
+    /// From now on `terms` hold, for who is there already as well.
+    pub fn turn_to(&self, terms: Terms) {
+        self.now.store(Arc::new(terms));
+        self.turned.send_replace(());
+    }
+
+    /// Says whenever the terms are other ones.
+    pub(crate) fn turned(&self) -> watch::Receiver<()> {
+        self.turned.subscribe()
     }
 
     /// Where is recorded who called what, and who was refused.
@@ -154,12 +144,12 @@ impl Access {
 
     /// Who launched this mcpmux.
     pub fn parent(&self) -> Principal {
-        let parent = Recognised {
-            identity: Identity::Parent,
-            role: None,
-            claims: None,
-        };
-        self.principal(&parent, &Door::Stdio)
+        self.now.load().parent.clone()
+    }
+
+    /// Whether `peer` may come in without a credential, as far as its connection goes.
+    pub fn knows(&self, peer: &Peer) -> bool {
+        self.now.load().by_connection(peer).is_some()
     }
 
     /// Who is at the other end of a TCP connection that was just accepted.
@@ -167,30 +157,23 @@ impl Access {
         let (Ok(server), Ok(client)) = (stream.local_addr(), stream.peer_addr()) else {
             return Err(Refused);
         };
-        let door = Door::Tcp(server);
         let here = is_loopback(client) || client.ip() == server.ip();
-        let why = if here {
+        let (found, why) = if here {
             match owner::owner(client, server) {
                 // A connection that was broken off in between may have been
                 // another's than the one that the kernel was asked about.
                 Ok(_) if stream.peer_addr().is_err() => return Err(Refused),
-                Ok(uid) if self.users.hold(uid) => {
-                    return Ok(self.known(Some(server.ip()), door, Identity::User(uid)));
-                }
-                Ok(uid) => of_stranger(uid),
-                Err(_) if self.users.are_all() => {
-                    return Ok(self.known(Some(server.ip()), door, Identity::Anyone));
-                }
-                Err(untold) => untold.to_string(),
+                Ok(uid) => (Found::User(uid), of_stranger(uid)),
+                Err(untold) => (Found::Untold, untold.to_string()),
             }
-        } else if self.insecure {
-            return Ok(self.known(Some(server.ip()), door, Identity::Anyone));
         } else {
-            "it comes from another machine, and there is no credential that it could show (access.keys, \
-             access.oauth, listen.tls.client_ca)".to_owned()
+            let why = "it comes from another machine, and there is no credential that it could show \
+                       (access.keys, access.oauth, listen.tls.client_ca)";
+            (Found::Remote, why.to_owned())
         };
-        let peer = Peer::stranger(Some(server.ip()), door, client.to_string());
-        self.stranger(peer, &why).await
+        let (local, door) = (Some(server.ip()), Door::Tcp(server));
+        self.met(Peer::new(local, door, found, client.to_string()), &why)
+            .await
     }
 
     /// Who is at the other end of a unix socket's connection (`SO_PEERCRED`).
@@ -198,22 +181,33 @@ impl Access {
         let address = stream.local_addr().ok();
         let path = address.as_ref().and_then(|address| address.as_pathname());
         let door = Door::Unix(path.map(Path::to_owned).unwrap_or_default());
-        let why = match stream.peer_cred() {
-            Ok(cred) if self.users.hold(cred.uid()) => {
-                return Ok(self.known(None, door, Identity::User(cred.uid())));
+        let (found, why) = match stream.peer_cred() {
+            Ok(cred) => (Found::User(cred.uid()), of_stranger(cred.uid())),
+            Err(error) => {
+                let why = format!("the kernel does not say whose it is ({error})");
+                (Found::Untold, why)
             }
-            Ok(cred) => of_stranger(cred.uid()),
-            Err(error) => format!("the kernel does not say whose it is ({error})"),
         };
-        let peer = Peer::stranger(None, door, "a unix socket".to_owned());
-        self.stranger(peer, &why).await
+        self.met(
+            Peer::new(None, door, found, "a unix socket".to_owned()),
+            &why,
+        )
+        .await
     }
 
     /// A connection of nobody that is known is kept only where a credential may
-    /// still say who it is.
-    async fn stranger(&self, peer: Peer, why: &str) -> Result<Peer, Refused> {
+    /// still say who it is; `why` it is not known.
+    async fn met(&self, peer: Peer, why: &str) -> Result<Peer, Refused> {
+        if self.knows(&peer) {
+            return Ok(peer);
+        }
         let certificate = peer.local.is_some() && self.tls.as_ref().is_some_and(Tls::is_mutual);
-        if certificate || self.tokens.is_some() || self.keys_in_use().await {
+        let terms = self.now.load_full();
+        let keyed = match &terms.keys {
+            Some(keys) => keys.now().await.is_in_use(),
+            None => false,
+        };
+        if certificate || keyed || terms.tokens.is_some() {
             tracing::debug!("{} must show a credential: {why}", peer.from);
             return Ok(peer);
         }
@@ -233,9 +227,22 @@ impl Access {
         stream: TcpStream,
         peer: Peer,
     ) -> Option<(TlsStream<TcpStream>, Peer)> {
-        let (stream, certificate) = self.tls.as_ref()?.accept(stream).await?;
-        let peer = match certificate {
-            Some(identity) => self.known(peer.local, peer.door, identity),
+        let (stream, shown) = match self.tls.as_ref()?.accept(stream).await {
+            Ok(accepted) => accepted,
+            Err(NoTls::Failed(why)) => {
+                tracing::debug!("a TLS handshake with {} failed: {why}", peer.from);
+                return None;
+            }
+            Err(NoTls::Certificate(why)) => {
+                self.log.refused("a connection", &peer.from, &why);
+                return None;
+            }
+        };
+        let peer = match shown {
+            Some(shown) => {
+                let found = Found::Certificate(Box::new(shown));
+                Peer::new(peer.local, peer.door, found, peer.from)
+            }
             None => peer,
         };
         Some((stream, peer))
@@ -244,99 +251,98 @@ impl Access {
     /// What mcpmux says of itself as a protected resource, if it is one and that
     /// is asked for at `path` (RFC 9728, section 3) with `headers`. It is for everybody.
     pub fn metadata(&self, path: &str, headers: &HeaderMap) -> Option<Bytes> {
-        self.tokens.as_ref()?.metadata(path, host(headers))
+        let terms = self.now.load();
+        terms.tokens.as_ref()?.metadata(path, host(headers))
     }
 
     /// Who sends a request with `headers` on the connection of `peer`.
-    pub async fn recognise(&self, peer: &Peer, headers: &HeaderMap) -> Result<Principal, Denied> {
+    pub async fn recognise(
+        &self,
+        peer: &Arc<Peer>,
+        headers: &HeaderMap,
+    ) -> Result<Admitted, Denied> {
+        let terms = self.now.load_full();
         let shown = Shown::in_headers(headers);
         let host = host(headers);
         let found = match shown {
+            _ if !self.vouches(peer).await => Some(Err(Denied::wrong())),
             Shown::Unclear => Some(Err(Denied::wrong())),
             Shown::Nothing => None,
-            Shown::Bearer(text) if !keys::is_claimed(text) && self.tokens.is_some() => {
-                Box::pin(self.token(text, host)).await
+            Shown::Bearer(text) if !keys::is_claimed(text) && terms.tokens.is_some() => {
+                // Boxed: each request has room for what it may wait for.
+                Box::pin(token(&terms, text, host, peer)).await
             }
-            Shown::Bearer(text) | Shown::Key(text) => self.key(text).await,
+            Shown::Bearer(text) | Shown::Key(text) => key(&terms, text, peer).await,
+        };
+        let unknown = || {
+            let tokens = terms.tokens.as_ref();
+            tokens.map_or_else(Denied::unknown, |tokens| tokens.unknown(host))
         };
         let known = match found {
-            Some(found) => found.map(|recognised| self.principal(&recognised, &peer.door)),
-            None if self.required && peer.local.is_some() => Err(self.unknown(host)),
-            None => peer.principal.clone().ok_or_else(|| self.unknown(host)),
+            Some(found) => found,
+            None if terms.required && peer.local.is_some() => Err(unknown()),
+            None => terms
+                .by_connection(peer)
+                .map(|who| (who, By::Connection))
+                .ok_or_else(unknown),
         };
-        if let Err(denied) = &known {
-            let what = match shown {
-                Shown::Nothing => "it shows no credential",
-                _ => "its credential is wrong, revoked or expired",
-            };
-            let status = denied.status.as_u16();
-            let why = format!("{what} ({status})");
-            self.log.refused("a request", &peer.from, &why);
-        }
-        known
-    }
-
-    /// Whose the key `text` is. `None` where no key was ever made and this does
-    /// not look like one: what a client sends that it was not asked for is nothing.
-    async fn key(&self, text: &str) -> Option<Result<Recognised, Denied>> {
-        let book = self.keys.as_ref()?.now().await;
-        if !book.is_in_use() && !self.required && !keys::is_claimed(text) {
-            return None;
-        }
-        let key = book.find(text, SystemTime::now());
-        let recognised = key.map(|key| Recognised {
-            identity: Identity::Key(key.name.clone()),
-            role: key.role.clone(),
-            claims: None,
-        });
-        Some(recognised.ok_or_else(Denied::wrong))
-    }
-
-    /// Whose the access token `text` is that was shown to `host`.
-    async fn token(&self, text: &str, host: Option<&str>) -> Option<Result<Recognised, Denied>> {
-        let judged = self.tokens.as_ref()?.judge(text, host).await;
-        Some(judged.map(|(identity, claims)| Recognised {
-            identity,
-            role: None,
-            claims: Some(claims),
-        }))
-    }
-
-    fn unknown(&self, host: Option<&str>) -> Denied {
-        let tokens = self.tokens.as_ref();
-        tokens.map_or_else(Denied::unknown, |tokens| tokens.unknown(host))
-    }
-
-    async fn keys_in_use(&self) -> bool {
-        match &self.keys {
-            Some(keys) => keys.now().await.is_in_use(),
-            None => false,
+        match known {
+            Ok((who, by)) => Ok(Admitted {
+                who,
+                by,
+                peer: Arc::clone(peer),
+                terms: terms.number,
+            }),
+            Err(denied) => {
+                let what = match shown {
+                    Shown::Nothing => "it shows no credential that is good",
+                    _ => "its credential is wrong, revoked or expired",
+                };
+                let status = denied.status.as_u16();
+                let why = format!("{what} ({status})");
+                self.log.refused("a request", &peer.from, &why);
+                Err(denied)
+            }
         }
     }
+}
 
-    fn principal(&self, recognised: &Recognised, door: &Door) -> Principal {
-        let role = self.policy.role_of(&Known {
-            identity: &recognised.identity,
-            carried: recognised.role.as_deref(),
-            claims: recognised.claims.as_deref(),
-            door,
-        });
-        Principal::new(recognised.identity.clone(), role)
+/// Whose the key `text` is. `None` where no key was ever made and this does not look
+/// like one: what a client sends that it was not asked for is nothing.
+async fn key(terms: &Terms, text: &str, peer: &Peer) -> Option<Result<(Principal, By), Denied>> {
+    let book = terms.keys.as_ref()?.now().await;
+    if !book.is_in_use() && !terms.required && !keys::is_claimed(text) {
+        return None;
     }
+    let Some(key) = book.find(text, SystemTime::now()) else {
+        return Some(Err(Denied::wrong()));
+    };
+    let identity = Identity::Key(key.name.clone());
+    let recognised = Recognised {
+        role: key.role.as_deref(),
+        ..Recognised::by(&identity)
+    };
+    let who = terms.principal(recognised, &peer.door);
+    Some(Ok((who, By::Key(Arc::clone(key)))))
+}
 
-    /// Who is known by its connection, which came in at `door`.
-    fn known(&self, local: Option<IpAddr>, door: Door, identity: Identity) -> Peer {
-        let role = None;
-        let principal = self.principal(
-            &Recognised {
-                identity,
-                role,
-                claims: None,
-            },
-            &door,
-        );
-        Peer::known(local, door, principal)
-    }
+/// Whose the access token `text` is that was shown to `host`.
+async fn token(
+    terms: &Terms,
+    text: &str,
+    host: Option<&str>,
+    peer: &Peer,
+) -> Option<Result<(Principal, By), Denied>> {
+    let tokens = terms.tokens.as_ref()?;
+    let judged = tokens.judge(text, host).await;
+    Some(judged.map(|(identity, claims)| {
+        let recognised = Recognised {
+            claims: Some(&claims),
+            ..Recognised::by(&identity)
+        };
+        let who = terms.principal(recognised, &peer.door);
+        (who, By::Token(Arc::clone(tokens), claims))
+    }))
 }
 
 /// What the request is addressed to.

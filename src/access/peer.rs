@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 
-use super::Principal;
+use arc_swap::ArcSwap;
+
+use super::{Identity, Principal, certificate::Certificate};
 use crate::config::Door;
 
 /// The other end of a connection; found once, when it is accepted.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Peer {
     /// The address of this end; `None` for a unix socket.
     pub local: Option<IpAddr>,
@@ -14,38 +16,38 @@ pub struct Peer {
     pub(super) door: Door,
     /// Where it is or whose, for the log.
     pub from: String,
-    /// Who it is, if the connection tells; else a request must.
-    pub(super) principal: Option<Principal>,
+    pub(super) found: Found,
+    /// Who that is, by the terms of this number.
+    pub(super) known: ArcSwap<(u64, Option<Principal>)>,
+}
+
+/// What was found of it.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// It is this user's, by the kernel's word.
+    User(u32),
+    /// It is of this machine, and the kernel does not say whose.
+    Untold,
+    /// It is of another machine.
+    Remote,
+    /// It has shown this certificate.
+    Certificate(Box<Certificate>),
 }
 
 impl Peer {
-    /// One that is known by its connection.
-    pub(super) fn known(local: Option<IpAddr>, door: Door, principal: Principal) -> Self {
-        Self {
-            local,
-            door,
-            from: principal.name().to_owned(),
-            principal: Some(principal),
-        }
-    }
-
-    /// One that is not, and is at `from`.
-    pub(super) fn stranger(local: Option<IpAddr>, door: Door, from: String) -> Self {
+    /// One that came in at `door`, and is at `from` if nobody knows whose it is.
+    pub(super) fn new(local: Option<IpAddr>, door: Door, found: Found, from: String) -> Self {
+        let from = match &found {
+            Found::User(uid) => Identity::User(*uid).to_string(),
+            Found::Certificate(shown) => shown.identity.to_string(),
+            Found::Untold | Found::Remote => from,
+        };
         Self {
             local,
             door,
             from,
-            principal: None,
+            found,
+            known: ArcSwap::from_pointee((0, None)),
         }
-    }
-
-    /// Whether it may come in without a credential, as far as its connection goes.
-    pub fn is_known(&self) -> bool {
-        self.principal.is_some()
-    }
-
-    /// Its name, for the audit.
-    pub(crate) fn name(&self) -> &str {
-        self.principal.as_ref().map_or("unknown", Principal::name)
     }
 }

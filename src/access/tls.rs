@@ -1,25 +1,29 @@
-//! `listen.tls`: TLS on TCP sockets, by rustls over ring, and who a client's
-//! certificate says that it is (mutual TLS).
+//! `listen.tls`: TLS on TCP sockets, by rustls over ring, and whether a client's
+//! certificate is good (mutual TLS), at its handshake and for as long as it stays.
 
 use std::{
     fs::File,
     io::{self, Read},
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    server::WebPkiClientVerifier,
+    pki_types::{
+        CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime, pem::PemObject,
+    },
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
-use tracing::debug;
 
-use super::{Identity, certificate, fresh::Fresh};
+use super::{
+    certificate::{Certificate, Judged},
+    fresh::Fresh,
+};
 use crate::config::{Pem, TlsSettings};
 
 /// How long a handshake may take.
@@ -28,11 +32,32 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest file that is read.
 const MAX_FILE: u64 = 1 << 20;
 
+/// How long a certificate that was found good is taken to be so, unless a file
+/// changes.
+const GOOD: Duration = Duration::from_secs(10);
+
 /// TLS as it is configured, with the files as they are now.
 #[derive(Debug)]
 pub(super) struct Tls {
-    config: Fresh<ServerConfig>,
+    held: Fresh<Held>,
     mutual: bool,
+}
+
+/// What was made of the files.
+#[derive(Debug)]
+pub(super) struct Held {
+    config: Arc<ServerConfig>,
+    /// Says whether a client's certificate is good, if they show some.
+    judge: Option<Arc<dyn ClientCertVerifier>>,
+}
+
+/// Why there is no TLS with somebody.
+#[derive(Debug)]
+pub(super) enum NoTls {
+    /// The handshake failed.
+    Failed(String),
+    /// It has no certificate that is good.
+    Certificate(String),
 }
 
 impl Tls {
@@ -42,6 +67,7 @@ impl Tls {
             Some(&settings.certificate),
             Some(&settings.key),
             settings.client_ca.as_ref(),
+            settings.client_crl.as_ref(),
         ];
         let files = all.into_iter().flatten().filter_map(|pem| match pem {
             Pem::File(path) => Some(path.clone()),
@@ -50,7 +76,7 @@ impl Tls {
         let files: Vec<PathBuf> = files.collect();
         let own = settings.clone();
         Ok(Self {
-            config: Fresh::open(files, move || config(&own))?,
+            held: Fresh::open(files, move || hold(&own))?,
             mutual: settings.client_ca.is_some(),
         })
     }
@@ -60,52 +86,96 @@ impl Tls {
         self.mutual
     }
 
-    /// Shakes hands on `stream`; who the client's certificate says that it is.
-    /// `None` if that fails, which is the client's to see.
+    /// Shakes hands on `stream`; the certificate that the client shows, if it must.
     pub(super) async fn accept(
         &self,
         stream: TcpStream,
-    ) -> Option<(TlsStream<TcpStream>, Option<Identity>)> {
-        let acceptor = TlsAcceptor::from(self.config.now().await);
+    ) -> Result<(TlsStream<TcpStream>, Option<Certificate>), NoTls> {
+        let held = self.held.now().await;
+        let acceptor = TlsAcceptor::from(Arc::clone(&held.config));
         let stream = match timeout(PATIENCE, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
-                debug!("a TLS handshake failed: {error}");
-                return None;
-            }
+            Ok(Err(error)) => return Err(NoTls::of(&error)),
             Err(_) => {
-                debug!("a TLS handshake took longer than {} s", PATIENCE.as_secs());
-                return None;
+                let why = format!("it took longer than {} s", PATIENCE.as_secs());
+                return Err(NoTls::Failed(why));
             }
         };
         let (_, session) = stream.get_ref();
-        let own = session.peer_certificates().and_then(<[_]>::first);
-        let identity = own
-            .filter(|_| self.mutual)
-            .map(|own| certificate::identity(own));
-        Some((stream, identity))
+        let chain = session.peer_certificates().filter(|_| self.mutual);
+        let shown = chain.map(|chain| Certificate::new(chain, &held));
+        Ok((stream, shown))
+    }
+
+    /// Whether `shown`, which was good, is so still.
+    pub(super) async fn vouches(&self, shown: &Certificate) -> bool {
+        let held = self.held.now().await;
+        let mut judged = shown.judged.lock().unwrap_or_else(PoisonError::into_inner);
+        if !judged.is_by(&held) || judged.at.elapsed() > GOOD {
+            *judged = Judged::new(&held, held.finds_good(&shown.chain));
+        }
+        judged.good
     }
 }
 
-fn config(settings: &TlsSettings) -> Result<ServerConfig, String> {
+impl Held {
+    fn finds_good(&self, chain: &[CertificateDer<'_>]) -> bool {
+        let (Some(judge), [own, others @ ..]) = (&self.judge, chain) else {
+            return false;
+        };
+        judge
+            .verify_client_cert(own, others, UnixTime::now())
+            .is_ok()
+    }
+}
+
+impl NoTls {
+    fn of(error: &io::Error) -> Self {
+        let own = error.get_ref().and_then(|own| own.downcast_ref());
+        match own {
+            Some(rustls::Error::NoCertificatesPresented) => {
+                Self::Certificate("it shows no certificate (listen.tls.client_ca)".to_owned())
+            }
+            Some(rustls::Error::InvalidCertificate(why)) => {
+                Self::Certificate(format!("its certificate is not good: {why}"))
+            }
+            Some(rustls::Error::InvalidCertRevocationList(why)) => {
+                Self::Certificate(format!("listen.tls.client_crl is not good: {why:?}"))
+            }
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+fn hold(settings: &TlsSettings) -> Result<Held, String> {
     let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| format!("listen.tls: {error}"))?;
-    let builder = match &settings.client_ca {
-        None => builder.with_no_client_auth(),
-        Some(pem) => {
-            let mut roots = RootCertStore::empty();
-            for root in certificates("client_ca", pem)? {
-                roots
-                    .add(root)
-                    .map_err(|error| wrong("client_ca", pem, &error))?;
-            }
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider)
-                .build()
+    let judge = settings.client_ca.as_ref().map(|pem| {
+        let mut roots = RootCertStore::empty();
+        for root in certificates("client_ca", pem)? {
+            roots
+                .add(root)
                 .map_err(|error| wrong("client_ca", pem, &error))?;
-            builder.with_client_cert_verifier(verifier)
         }
+        let judge = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
+        let Some(crl) = &settings.client_crl else {
+            return judge
+                .build()
+                .map_err(|error| wrong("client_ca", pem, &error));
+        };
+        // As other servers have it: a list that is too old says nothing any more.
+        judge
+            .with_crls(revocations(crl)?)
+            .enforce_revocation_expiration()
+            .build()
+            .map_err(|error| wrong("client_crl", crl, &error))
+    });
+    let judge = judge.transpose()?;
+    let builder = match &judge {
+        None => builder.with_no_client_auth(),
+        Some(judge) => builder.with_client_cert_verifier(Arc::clone(judge)),
     };
     let chain = certificates("certificate", &settings.certificate)?;
     let key = PrivateKeyDer::from_pem_slice(&read("key", &settings.key)?)
@@ -114,7 +184,23 @@ fn config(settings: &TlsSettings) -> Result<ServerConfig, String> {
         .with_single_cert(chain, key)
         .map_err(|error| wrong("certificate", &settings.certificate, &error))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+    Ok(Held {
+        config: Arc::new(config),
+        judge,
+    })
+}
+
+fn revocations(pem: &Pem) -> Result<Vec<CertificateRevocationListDer<'static>>, String> {
+    let bytes = read("client_crl", pem)?;
+    let read: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(&bytes).collect();
+    match read {
+        Ok(lists) if !lists.is_empty() => Ok(lists),
+        _ => Err(wrong(
+            "client_crl",
+            pem,
+            &"it holds no certificate revocation list in PEM",
+        )),
+    }
 }
 
 fn certificates(key: &str, pem: &Pem) -> Result<Vec<CertificateDer<'static>>, String> {

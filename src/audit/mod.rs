@@ -7,13 +7,10 @@
 
 use std::{path::Path, sync::Arc};
 
+use arc_swap::ArcSwap;
 use tracing::{error, info};
 
-use crate::{
-    config::{AuditSettings, Pattern},
-    protocol::Message,
-    systemd,
-};
+use crate::{config::AuditSettings, protocol::Message, systemd};
 use file::File;
 use record::Record;
 
@@ -23,47 +20,89 @@ mod record;
 
 pub use entry::Entry;
 
+/// What is recorded, and where.
+#[derive(Debug, Default)]
+pub struct Audit(ArcSwap<Sinks>);
+
 /// Where records go.
 #[derive(Debug, Default)]
-pub struct Audit {
+struct Sinks {
+    settings: AuditSettings,
     journal: bool,
-    file: Option<File>,
-    /// The tools whose arguments are recorded, as `backend/tool`.
-    arguments: Vec<Pattern>,
+    file: Option<Arc<File>>,
 }
 
 impl Audit {
     /// As `settings` has it. What cannot be had is logged.
     pub fn new(settings: &AuditSettings) -> Arc<Self> {
-        Arc::new(Self {
-            journal: settings.journal && systemd::on_journal(),
-            file: settings.file.as_deref().and_then(open),
-            arguments: settings.arguments.clone(),
-        })
+        let sinks = Sinks::new(settings, None);
+        Arc::new(Self(ArcSwap::from_pointee(sinks)))
+    }
+
+    /// Goes over to `settings`. Calls that are under way are recorded there.
+    pub fn turn_to(&self, settings: &AuditSettings) {
+        let before = self.0.load();
+        if before.settings != *settings {
+            let sinks = Sinks::new(settings, Some(&before));
+            self.0.store(Arc::new(sinks));
+        }
     }
 
     /// Begins the record of a call: `request` of `caller` in `role`. `None` if
     /// nothing is recorded.
     pub fn begin(self: &Arc<Self>, caller: &str, role: &str, request: &Message) -> Option<Entry> {
-        let wanted = self.journal || self.file.is_some();
+        let wanted = self.0.load().are_any();
         wanted.then(|| Entry::new(Arc::clone(self), caller, role, request))
     }
 
     /// Records that somebody was not let in, or with nothing that says what is
     /// wanted: `who` as far as it is known, and `why`.
     pub fn refused(&self, who: &str, why: &str) {
-        if self.journal || self.file.is_some() {
-            self.write(&Record::refused(who, why));
+        let sinks = self.0.load();
+        if sinks.are_any() {
+            sinks.write(&Record::refused(who, why));
         }
     }
 
     /// Whether the arguments of `tool` of `backend` are recorded.
     fn shows(&self, backend: &str, tool: &str) -> bool {
-        if self.arguments.is_empty() {
+        let sinks = self.0.load();
+        let globs = &sinks.settings.arguments;
+        if globs.is_empty() {
             return false;
         }
         let name = format!("{backend}/{tool}");
-        self.arguments.iter().any(|glob| glob.matches(&name))
+        globs.iter().any(|glob| glob.matches(&name))
+    }
+
+    fn write(&self, record: &Record<'_>) {
+        self.0.load().write(record);
+    }
+
+    /// Waits until what was recorded is in the file. Blocks, for a bounded time.
+    pub fn flush(&self) {
+        if let Some(file) = &self.0.load().file {
+            file.flush();
+        }
+    }
+}
+
+impl Sinks {
+    /// As `settings` have it; a file that is the same `before` goes on.
+    fn new(settings: &AuditSettings, before: Option<&Self>) -> Self {
+        let path = settings.file.as_deref();
+        let same = before.filter(|before| before.settings.file.as_deref() == path);
+        Self {
+            journal: settings.journal && systemd::on_journal(),
+            file: same
+                .and_then(|same| same.file.clone())
+                .or_else(|| path.and_then(open).map(Arc::new)),
+            settings: settings.clone(),
+        }
+    }
+
+    fn are_any(&self) -> bool {
+        self.journal || self.file.is_some()
     }
 
     fn write(&self, record: &Record<'_>) {
@@ -72,13 +111,6 @@ impl Audit {
         }
         if let Some(file) = &self.file {
             file.write(record);
-        }
-    }
-
-    /// Waits until what was recorded is in the file. Blocks, for a bounded time.
-    pub fn flush(&self) {
-        if let Some(file) = &self.file {
-            file.flush();
         }
     }
 }

@@ -9,8 +9,8 @@ use crate::{
     Secret,
     config::{
         AccessSettings, AuditSettings, Auth, BackendName, BackendSettings, Config, ConnectRetry,
-        EraSetting, HttpSettings, Listen, Namespace, Pin, PolicySettings, Quota, SessionSetting,
-        Start, TokenStore, ToolSettings, Transport,
+        EraSetting, HttpSettings, Listen, ListenTransport, Namespace, Pin, PolicySettings, Quota,
+        SessionSetting, Start, TokenStore, ToolSettings, Transport,
     },
 };
 
@@ -141,7 +141,10 @@ fn behind(
         limits: Quota::default(),
         audit: AuditSettings::default(),
         path: None,
-        listen: Listen::default(),
+        listen: Listen {
+            transport: ListenTransport::Stdio,
+            ..Listen::default()
+        },
         access: AccessSettings::default(),
         token_store: TokenStore::default(),
         watch: false,

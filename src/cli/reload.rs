@@ -77,6 +77,9 @@ fn text(reloaded: &Reloaded) -> String {
     if backends.is_empty() {
         text.push_str("no backend has changed\n");
     }
+    if !reloaded.in_effect.is_empty() {
+        let _ = writeln!(text, "in effect {}", reloaded.in_effect.join(", "));
+    }
     if !reloaded.needs_restart.is_empty() {
         let keys = reloaded.needs_restart.join(", ");
         let _ = writeln!(
@@ -112,6 +115,7 @@ mod tests {
                 reordered: true,
                 ..Difference::default()
             },
+            in_effect: names(&["access", "limits"]),
             needs_restart: names(&["listen.path", "token_store.kind"]),
             warnings: names(&["w"]),
         };
@@ -119,6 +123,7 @@ mod tests {
             text(&reloaded),
             "added     a\nadded     b\nremoved   c\nupdated   d\n\
              the backends stand in another order\n\
+             in effect access, limits\n\
              needs a restart (systemctl --user restart mcpmux): listen.path, token_store.kind\n\
              warning: w\n"
         );

@@ -1,7 +1,7 @@
 //! `mcpmux stdio`: a client that speaks only stdio, in front of the mcpmux that
 //! runs.
 
-use std::{path::Path, process::ExitCode, time::Duration};
+use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
@@ -10,7 +10,7 @@ use super::{
     exit, quieter, regret, start_log, survey, whereabouts,
 };
 use crate::{
-    access::{DEFAULT_ROLE, Identity, Principal},
+    access::Access,
     config::{Config, ConfigError, Environment, Listen},
     credential::Logins,
     listener::stdio,
@@ -87,11 +87,18 @@ async fn given_up(code: u8, why: String) -> ExitCode {
 
 async fn bridge(endpoint: &Endpoint) -> ExitCode {
     let config = endpoint::kept(endpoint);
+    let access = match Access::open(&config, &[], Arc::default()) {
+        Ok(access) => Arc::new(access),
+        Err(why) => {
+            eprintln!("mcpmux: {why}");
+            return exit::CONFIG.into();
+        }
+    };
     let mux = Mux::start(&config, &Logins::unattended(&config));
     let stop = CancellationToken::new();
     let serving = stdio::serve(
-        std::sync::Arc::clone(&mux),
-        Principal::new(Identity::Parent, DEFAULT_ROLE),
+        Arc::clone(&mux),
+        access,
         tokio::io::stdin(),
         tokio::io::stdout(),
         config.listen.max_body,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{
     document, format,
-    settings::{AccessSettings, KeysSetting, Pem, TlsSettings, TokenSettings},
+    settings::{AccessSettings, KeysSetting, Listen, Pem, TlsSettings, TokenSettings},
 };
 
 /// `listen.tls`.
@@ -13,7 +13,15 @@ pub(super) fn tls(tls: document::Tls) -> TlsSettings {
         certificate: Pem::of(tls.certificate.into()),
         key: Pem::of(tls.key),
         client_ca: tls.client_ca.map(|ca| Pem::of(ca.into())),
+        client_crl: tls.client_crl.map(|crl| Pem::of(crl.into())),
     }
+}
+
+/// What is wrong with revocation lists of no authority, if there are such.
+pub(super) fn listless(listen: &Listen) -> Option<&'static str> {
+    let tls = listen.tls.as_ref()?;
+    let listless = tls.client_crl.is_some() && tls.client_ca.is_none();
+    listless.then_some("names certificates of nobody without client_ca")
 }
 
 /// `access`.

@@ -11,28 +11,36 @@ impl Config {
         let Self {
             path: _,
             listen,
-            access,
-            policy,
+            access: _,
+            policy: _,
             connect_retry,
             token_store,
-            limits,
-            audit,
+            limits: _,
+            audit: _,
             watch: _,
             backends: _,
             warnings: _,
         } = self;
         let changes = [
             listening(listen, &running.listen),
-            others([(
-                "access",
-                *access != running.access || *policy != running.policy,
-            )]),
             retrying(connect_retry, &running.connect_retry),
             storing(token_store, &running.token_store),
-            others([("limits", *limits != running.limits)]),
-            others([("audit", *audit != running.audit)]),
         ];
         changes.concat()
+    }
+
+    /// The keys beside `backends` whose values are other ones than `before`, and that
+    /// take effect while mcpmux runs.
+    pub fn takes_effect(&self, before: &Self) -> Vec<&'static str> {
+        others([
+            (
+                "access",
+                self.access != before.access || self.policy != before.policy,
+            ),
+            ("limits", self.limits != before.limits),
+            ("audit", self.audit != before.audit),
+            ("watch", self.watch != before.watch),
+        ])
     }
 }
 

@@ -105,6 +105,10 @@ impl<'a> Resolver<'a> {
             self.problems
                 .push(Problem::of_file("listen.idle_exit", what));
         }
+        if let Some(what) = access::listless(&listen) {
+            self.problems
+                .push(Problem::of_file("listen.tls.client_crl", what));
+        }
         let policy = policy::of(&mut self.document.access);
         let policy = policy.unwrap_or_else(|mut problems| {
             self.problems.append(&mut problems);

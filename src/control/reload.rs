@@ -14,6 +14,9 @@ pub struct Reloaded {
     /// The backends that are other ones.
     #[serde(flatten)]
     pub backends: Difference,
+    /// The other keys that are other ones, and are in effect.
+    #[serde(default)]
+    pub in_effect: Vec<String>,
     /// The keys that are other ones than at the start and need a restart.
     pub needs_restart: Vec<String>,
     /// What is worth knowing besides.

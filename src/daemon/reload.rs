@@ -13,6 +13,7 @@ use tracing::{error, info, warn};
 
 use super::{DRAIN, files::Watch};
 use crate::{
+    access::Access,
     config::{Config, ConfigError},
     control::{Ask, Reload, Reloaded},
     credential::Logins,
@@ -32,6 +33,7 @@ const SHOWN: usize = 300;
 
 /// Who reads the configuration again.
 pub(super) struct Reloading {
+    pub(super) access: Arc<Access>,
     pub(super) read: Read,
     /// The configuration with which mcpmux was started.
     pub(super) running: Config,
@@ -52,6 +54,7 @@ impl Reloading {
     /// Does it whenever it is `asked`, until mcpmux stops.
     pub(super) async fn run(self, mut asked: mpsc::Receiver<Ask>) {
         let mut warnings = self.running.warnings.clone();
+        let mut before = self.running.clone();
         let mut watch = Watch::none();
         watch.turn_to(&self.running, &self.reload);
         while let Some(Some(first)) = self.stop.run_until_cancelled(asked.recv()).await {
@@ -61,9 +64,12 @@ impl Reloading {
             }
             info!("reading the configuration again");
             self.notifier.reloading();
-            let outcome = match self.read_again().await {
-                Ok(config) => {
-                    let reloaded = self.turn_to(&config).await;
+            let read = match self.read_again().await {
+                Ok(config) => self.turn_to(&config, &before).await.map(|it| (config, it)),
+                Err(problems) => Err(problems),
+            };
+            let outcome = match read {
+                Ok((config, reloaded)) => {
                     for warning in &config.warnings {
                         if !warnings.contains(warning) {
                             warn!("{warning}");
@@ -71,6 +77,7 @@ impl Reloading {
                     }
                     warnings.clone_from(&config.warnings);
                     watch.turn_to(&config, &self.reload);
+                    before = config;
                     Ok(reloaded)
                 }
                 Err(problems) => {
@@ -107,15 +114,33 @@ impl Reloading {
         }
     }
 
-    async fn turn_to(&self, config: &Config) -> Reloaded {
+    /// Goes over to `config` from what was in effect `before`. Error: it cannot be in
+    /// effect, and nothing has changed.
+    async fn turn_to(&self, config: &Config, before: &Config) -> Result<Reloaded, Vec<String>> {
+        let (access, new) = (Arc::clone(&self.access), config.clone());
+        let terms = spawn_blocking(move || access.read(&new)).await;
+        let terms = match terms {
+            Ok(terms) => terms.map_err(|error| vec![error.to_string()])?,
+            Err(error) => return Err(vec![format!("access: cannot be read: {error}")]),
+        };
         let (memory, new) = (Arc::clone(&self.memory), config.clone());
         // What is not known of a backend is not missed.
         let _ = spawn_blocking(move || memory.turn_to(&new)).await;
+        self.mux.audit().turn_to(&config.audit);
         self.limits.turn_to(config);
+        // A role is there before anybody has it.
+        self.mux.turn_to(&config.policy);
+        if let Some(terms) = terms {
+            self.access.turn_to(terms);
+        }
         self.logins.turn_to(config);
         self.logins.open_store();
         let backends = self.mux.reload(config, &self.logins, &self.memory, DRAIN);
-        info!("the configuration was read again: {}", told(&backends));
+        let in_effect = config.takes_effect(before);
+        info!(
+            "the configuration was read again: {}",
+            told(&backends, &in_effect)
+        );
         let needs_restart = config.needs_restart(&self.running);
         if !needs_restart.is_empty() {
             warn!(
@@ -123,11 +148,12 @@ impl Reloading {
                 needs_restart.join(", ")
             );
         }
-        Reloaded {
+        Ok(Reloaded {
             backends,
+            in_effect: in_effect.into_iter().map(str::to_owned).collect(),
             needs_restart: needs_restart.into_iter().map(str::to_owned).collect(),
             warnings: config.warnings.clone(),
-        }
+        })
     }
 }
 
@@ -154,7 +180,7 @@ fn trouble(problems: &[String]) -> String {
 }
 
 /// What has changed, in one line.
-fn told(difference: &Difference) -> String {
+fn told(difference: &Difference, in_effect: &[&str]) -> String {
     let Difference {
         added,
         removed,
@@ -177,6 +203,9 @@ fn told(difference: &Difference) -> String {
     }
     if parts.is_empty() {
         parts.push("no backend has changed".to_owned());
+    }
+    if !in_effect.is_empty() {
+        parts.push(format!("in effect: {}", in_effect.join(", ")));
     }
     parts.join("; ")
 }

@@ -24,7 +24,8 @@ pub struct Allowance {
     whose: String,
     quota: Quota,
     bucket: Option<DefaultDirectRateLimiter>,
-    used: Mutex<Used>,
+    /// Shared with the one before it.
+    used: Arc<Mutex<Used>>,
 }
 
 /// What is used up.
@@ -53,7 +54,16 @@ impl Allowance {
                 let burst = quota.burst.unwrap_or(rate);
                 RateLimiter::direct(governor::Quota::per_second(rate).allow_burst(burst))
             }),
-            used: Mutex::default(),
+            used: Arc::default(),
+        }
+    }
+
+    /// One of `quota` in place of this: what is used of this is used of that, calls
+    /// in flight included.
+    pub(super) fn turned_to(&self, quota: Quota) -> Self {
+        Self {
+            used: Arc::clone(&self.used),
+            ..Self::new(&self.whose, quota)
         }
     }
 
@@ -105,11 +115,6 @@ impl Allowance {
     /// What was used today.
     pub(super) fn today(&self) -> Day {
         self.used().today.at(seconds())
-    }
-
-    /// That was used before of this day.
-    pub(super) fn recall(&self, day: Day) {
-        self.used().today = day.at(seconds());
     }
 
     /// That was used elsewhere of this day, beside what was used here.
@@ -245,7 +250,7 @@ mod tests {
             number: calls.today().number - 1,
             ..calls.today()
         };
-        calls.recall(yesterday);
+        calls.used().today = yesterday;
         assert!(calls.call().is_ok());
 
         let bytes = of(Quota {

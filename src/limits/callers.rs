@@ -28,6 +28,24 @@ impl Callers {
         }
     }
 
+    /// Those of now with `quota` for each; what they have used counts.
+    pub(super) fn turned_to(&self, quota: Quota) -> Self {
+        let table = self.table();
+        let table = table.iter().map(|(name, allowance)| {
+            let allowance = allowance.turned_to(quota);
+            (name.clone(), Arc::new(allowance))
+        });
+        Self {
+            quota,
+            table: Mutex::new(table.collect()),
+        }
+    }
+
+    /// Whether this is what each may use.
+    pub(super) fn are_of(&self, quota: Quota) -> bool {
+        self.quota == quota
+    }
+
     /// The allowance of the caller `name`.
     pub(super) fn of(&self, name: &str) -> Arc<Allowance> {
         let mut table = self.table();

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::{
     config::{Config, Environment},
@@ -27,7 +27,7 @@ pub use exhausted::Exhausted;
 #[derive(Debug, Default)]
 pub struct Limits {
     /// `None` where callers have none.
-    callers: Option<Callers>,
+    callers: ArcSwapOption<Callers>,
     /// Those backends that have some.
     backends: ArcSwap<Allowances>,
     usage: OnceLock<Usage>,
@@ -38,17 +38,18 @@ type Allowances = HashMap<String, Arc<Allowance>>;
 impl Limits {
     /// The limits of `config`, of which nothing is used up.
     pub fn new(config: &Config) -> Self {
-        let of_callers = Some(config.limits).filter(|quota| !quota.is_empty());
         Self {
-            callers: of_callers.map(Callers::new),
+            callers: ArcSwapOption::new(of_callers(config, None)),
             backends: ArcSwap::from_pointee(of_backends(config, &Allowances::new())),
             usage: OnceLock::new(),
         }
     }
 
-    /// Goes over to the limits of the backends of `config`. What they have used of
-    /// this day counts; those whose limits are equal notice nothing.
+    /// Goes over to the limits of `config`. What was used of this day counts, and so
+    /// do calls in flight; where limits are equal nothing is noticed.
     pub fn turn_to(&self, config: &Config) {
+        let callers = of_callers(config, self.callers.load_full());
+        self.callers.store(callers);
         let backends = of_backends(config, &self.backends.load());
         self.backends.store(Arc::new(backends));
     }
@@ -67,7 +68,7 @@ impl Limits {
 
     /// What the caller of this name has left; `None` if there is no limit.
     pub fn caller(&self, name: &str) -> Option<Arc<Allowance>> {
-        Some(self.callers.as_ref()?.of(name))
+        Some(self.callers.load().as_ref()?.of(name))
     }
 
     /// What the backend of this name has left; `None` if there is no limit.
@@ -99,6 +100,16 @@ impl Limits {
     }
 }
 
+/// What callers may ask as `config` has it; those of `before` may have used something.
+fn of_callers(config: &Config, before: Option<Arc<Callers>>) -> Option<Arc<Callers>> {
+    let quota = Some(config.limits).filter(|quota| !quota.is_empty())?;
+    Some(match before {
+        Some(same) if same.are_of(quota) => same,
+        Some(before) => Arc::new(before.turned_to(quota)),
+        None => Arc::new(Callers::new(quota)),
+    })
+}
+
 /// What the backends of `config` may be asked; of those in `before` something may
 /// be used up.
 fn of_backends(config: &Config, before: &Allowances) -> Allowances {
@@ -110,10 +121,10 @@ fn of_backends(config: &Config, before: &Allowances) -> Allowances {
         if let Some(same) = known.filter(|known| known.is_of(settings.quota)) {
             return (name, Arc::clone(same));
         }
-        let allowance = Allowance::new(&format!("the backend {name}"), settings.quota);
-        if let Some(known) = known {
-            allowance.recall(known.today());
-        }
+        let allowance = known.map_or_else(
+            || Allowance::new(&format!("the backend {name}"), settings.quota),
+            |known| known.turned_to(settings.quota),
+        );
         (name, Arc::new(allowance))
     });
     limited.collect()

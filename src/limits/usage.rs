@@ -104,8 +104,8 @@ impl Record {
     /// What `limits` count now.
     fn of(limits: &Limits) -> Self {
         let used = |day: &Day| (day.calls, day.bytes);
-        let callers = limits.callers.as_ref();
-        let callers = callers.map(super::callers::Callers::today);
+        let callers = limits.callers.load();
+        let callers = callers.as_ref().map(|callers| callers.today());
         let callers = callers.unwrap_or_default().into_iter();
         let backends = limits.backends.load();
         Self {

@@ -10,7 +10,9 @@ use super::{
     accept::{self, Form},
     batch,
     body::{Driven, Reply, Unread, read},
-    call_stream, callback, get, legacy,
+    call_stream, callback, get,
+    guarded::guarded,
+    legacy,
     modern::{self, Refusal},
     origin::{Doors, METHODS, cross_origin},
     refusal::deny,
@@ -63,10 +65,14 @@ impl Endpoint {
     }
 
     /// Answers one request of `peer`.
-    pub(super) async fn answer(&self, peer: &Peer, request: Request<Incoming>) -> Response<Reply> {
+    pub(super) async fn answer(
+        &self,
+        peer: &Arc<Peer>,
+        request: Request<Incoming>,
+    ) -> Response<Reply> {
         let path = request.uri().path();
         // What is not for clients is for who needs no credential to come in.
-        if matches!(path, HEALTH | callback::PATH) && !peer.is_known() {
+        if matches!(path, HEALTH | callback::PATH) && !self.access.knows(peer) {
             return plain(StatusCode::FORBIDDEN, format!("{Refused}\n"));
         }
         if path == HEALTH {
@@ -82,7 +88,7 @@ impl Endpoint {
             Ok(origin) => origin.cloned(),
             Err(refused) => {
                 warn!("refused a request: {refused}");
-                self.mux.audit().refused(peer.name(), &refused.to_string());
+                self.mux.audit().refused(&peer.from, &refused.to_string());
                 if request.uri().path() == callback::PATH {
                     return callback::refuse(&refused);
                 }
@@ -127,7 +133,7 @@ impl Endpoint {
     /// origin if `from_page`.
     async fn served(
         &self,
-        peer: &Peer,
+        peer: &Arc<Peer>,
         request: Request<Incoming>,
         from_page: bool,
     ) -> Response<Reply> {
@@ -135,19 +141,21 @@ impl Endpoint {
         if from_page && request.method() == Method::OPTIONS {
             return empty(StatusCode::NO_CONTENT);
         }
-        let who = match self.access.recognise(peer, request.headers()).await {
-            Ok(who) => who,
+        let admitted = match self.access.recognise(peer, request.headers()).await {
+            Ok(admitted) => admitted,
             Err(denied) => return deny(denied),
         };
-        if let Some(too_much) = self.limited(&who) {
+        let who = &admitted.who;
+        if let Some(too_much) = self.limited(who) {
             return too_much;
         }
-        match *request.method() {
-            Method::POST => self.post(who, request).await,
-            Method::GET => self.get(&who, request.headers()),
-            Method::DELETE => self.delete(&who, request.headers()),
+        let response = match *request.method() {
+            Method::POST => self.post(who.clone(), request).await,
+            Method::GET => self.get(who, request.headers()),
+            Method::DELETE => self.delete(who, request.headers()),
             _ => not_allowed(METHODS),
-        }
+        };
+        guarded(response, &self.access, admitted)
     }
 
     async fn post(&self, who: Principal, request: Request<Incoming>) -> Response<Reply> {

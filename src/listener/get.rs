@@ -23,7 +23,7 @@ pub(super) const RETRY: u64 = 1000;
 
 /// Opens the stream, which takes the place of an older one, behind the event
 /// `last` if the client names one.
-pub(super) fn open(mux: &Mux, session: &Arc<Session>, last: Option<u64>) -> Response<Reply> {
+pub(super) fn open(mux: &Arc<Mux>, session: &Arc<Session>, last: Option<u64>) -> Response<Reply> {
     let mut stream = session.take_stream(last);
     let mut changes = mux.changes(session.role(), Some(session.seen()));
     // Older clients take an event without data for a broken message.

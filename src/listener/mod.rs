@@ -20,6 +20,7 @@ mod cancelled;
 mod connection;
 mod endpoint;
 mod get;
+mod guarded;
 pub(crate) mod keeping;
 mod kept;
 mod legacy;

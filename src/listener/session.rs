@@ -152,7 +152,7 @@ impl Session {
             introduction: Some(Arc::clone(&self.introduction)),
             voice: Some(Arc::clone(&self.voice)),
             level: self.level(),
-            subscriber: Some(self.watcher.subscriber(sink)),
+            subscriber: Some(self.watcher.subscriber(self.role(), sink)),
             ..Caller::of(self.revision)
         }
     }
@@ -175,7 +175,7 @@ impl Session {
     /// Subscribes the client again to what it held in an earlier run.
     pub(super) fn hold_again<'h>(self: &Arc<Self>, held: impl Iterator<Item = &'h Held>) {
         let sink: Weak<Self> = Arc::downgrade(self);
-        let subscriber = self.watcher.subscriber(sink);
+        let subscriber = self.watcher.subscriber(self.role(), sink);
         for held in held {
             self.watcher.hold_again(&subscriber, held);
         }

@@ -18,7 +18,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{cancelled::Cancelled, legacy, modern, session::Session};
 use crate::{
-    access::Principal,
+    access::{Access, Principal},
     backend::ClientEnd,
     mux::{Caller, Mux},
     protocol::{
@@ -37,8 +37,7 @@ const OUTBOX: usize = 256;
 
 /// What the client's requests share.
 struct Client {
-    /// Who launched mcpmux.
-    parent: Principal,
+    access: Arc<Access>,
     mux: Arc<Mux>,
     outbox: mpsc::Sender<Bytes>,
     legacy: Mutex<Option<Arc<Session>>>,
@@ -48,12 +47,12 @@ struct Client {
     gone: CancellationToken,
 }
 
-/// Serves `parent`, the client behind `input` and `output`, until it closes `input`, or
-/// until `stop`; calls in flight then have `drain` to finish. Messages longer
+/// Serves the client behind `input` and `output`, which launched mcpmux and is who
+/// `access` says, until it closes `input`, or until `stop`; calls in flight then have `drain` to finish. Messages longer
 /// than `max_message` bytes are refused.
 pub async fn serve(
     mux: Arc<Mux>,
-    parent: Principal,
+    access: Arc<Access>,
     mut input: impl AsyncRead + Unpin,
     output: impl AsyncWrite + Unpin + Send + 'static,
     max_message: usize,
@@ -64,7 +63,7 @@ pub async fn serve(
     let gone = CancellationToken::new();
     let writer = tokio::spawn(write(output, inbox, gone.clone()));
     let client = Arc::new(Client {
-        parent,
+        access,
         mux: Arc::clone(&mux),
         outbox,
         legacy: Mutex::default(),
@@ -145,7 +144,7 @@ impl Client {
                     if let Some(session) = self.session() {
                         legacy::notified(&self.mux, &session, &message);
                     } else {
-                        self.mux.tell(self.parent.role(), None, &message);
+                        self.mux.tell(self.parent().role(), None, &message);
                     }
                 }
             },
@@ -160,7 +159,8 @@ impl Client {
     /// Who asks, unless it asks too much; `None` for a legacy client that opens its
     /// session.
     fn caller(&self, message: &Message, method: &str) -> Result<Option<Caller>, RpcError> {
-        if let Some(own) = self.mux.limits().caller(self.parent.name()) {
+        let parent = self.parent();
+        if let Some(own) = self.mux.limits().caller(parent.name()) {
             own.request()?;
         }
         if method == method::INITIALIZE {
@@ -168,21 +168,26 @@ impl Client {
         }
         match self.session() {
             Some(session) if modern::declared(message).is_none() => {
-                Ok(Some(session.caller(self.parent.clone())))
+                Ok(Some(session.caller(parent)))
             }
             None if method == method::PING => Ok(Some(Caller {
-                principal: self.parent.clone(),
+                principal: parent,
                 ..Caller::of(Revision::NEWEST_LEGACY)
             })),
             _ => modern::check(message, None)
                 .map(|caller| {
                     Some(Caller {
-                        principal: self.parent.clone(),
+                        principal: parent,
                         ..caller
                     })
                 })
                 .map_err(|(_, error)| error),
         }
+    }
+
+    /// Who launched mcpmux, in the role that it has now.
+    fn parent(&self) -> Principal {
+        self.access.parent()
     }
 
     /// What a legacy client has opened.
@@ -192,7 +197,7 @@ impl Client {
     }
 
     async fn initialize(&self, message: &Message) {
-        let answer = match legacy::open(&self.mux, &self.parent, message) {
+        let answer = match legacy::open(&self.mux, &self.parent(), message) {
             Ok((session, result)) => {
                 let before = self
                     .legacy
@@ -252,11 +257,16 @@ impl Client {
             return;
         };
         let client = Arc::clone(self);
-        let mut changes = self.mux.changes(session.role(), Some(session.seen()));
+        let mut turned = self.access.turned();
+        let mut changes = self.mux.changes(self.parent().role(), Some(session.seen()));
         let mut stream = session.take_stream(None);
         self.tasks.spawn(async move {
             loop {
                 tokio::select! {
+                    Ok(()) = turned.changed() => {
+                        let role = client.parent();
+                        changes = client.mux.changes(role.role(), Some(session.seen()));
+                    }
                     lists = changes.next() => match lists {
                         Some(_) => session.tell(changes.seen()),
                         None => return,

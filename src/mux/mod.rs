@@ -223,7 +223,7 @@ impl Mux {
     }
 
     /// What is there for `role`.
-    pub(crate) fn view(&self, role: &str) -> &View {
+    pub(crate) fn view(&self, role: &str) -> Arc<View> {
         self.views.of(role)
     }
 
@@ -235,7 +235,7 @@ impl Mux {
     /// Everything of this kind that clients of `role` are shown now, or clients who
     /// may use everything, in the order of the list.
     pub fn shown(&self, role: Option<&str>, kind: Kind) -> Vec<Shown> {
-        let view = role.map_or(self.views.whole(), |role| self.view(role));
+        let view = role.map_or_else(|| self.views.whole(), |role| self.view(role));
         view.catalog().shown(kind)
     }
 
@@ -327,7 +327,7 @@ impl Mux {
             return;
         }
         let subject = method.strip_prefix("notifications/").unwrap_or(method);
-        let owner = self.sole_backend(self.view(role), subject);
+        let owner = self.sole_backend(&self.view(role), subject);
         if let Some(connection) = owner.and_then(|owner| owner.connected()) {
             connection.tell(bridge::notification(connection.era(), notification));
         }
@@ -345,7 +345,7 @@ impl Mux {
             (method::SUBSCRIBE, Era::Legacy) => self.subscribe(caller, message),
             (method::UNSUBSCRIBE, Era::Legacy) => self.unsubscribe(&caller, &message),
             (method::PING, Era::Legacy) => Exchange::ready(Ok(Message::success(&id, "{}"))),
-            (method::TASKS_LIST, Era::Legacy) if self.has_tasks(self.view(role)) => {
+            (method::TASKS_LIST, Era::Legacy) if self.has_tasks(&self.view(role)) => {
                 self.list_tasks(&caller, id)
             }
             (relayed, _) if !method::is_own(relayed) => self.relay(caller, message),

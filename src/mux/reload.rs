@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Memory, Mux};
 use crate::{
     backend::{Backend, Lists},
-    config::{BackendSettings, Config},
+    config::{BackendSettings, Config, PolicySettings, Thing},
     credential::Logins,
 };
 
@@ -112,6 +112,19 @@ impl Mux {
         // One that rests is not told who is subscribed there.
         self.wake_watched();
         difference
+    }
+}
+
+impl Mux {
+    /// Goes over to `policy`: who may not have something any more does not see it
+    /// from now on, and is told so. Calls that are under way go on.
+    pub fn turn_to(&self, policy: &PolicySettings) {
+        if !self.views.turn_to(policy, &self.roster, &self.pins) {
+            return;
+        }
+        self.watching
+            .end_beyond(|role, backend, uri| self.view(role).may(Thing::Resource, backend, uri));
+        self.note_clients();
     }
 }
 

@@ -2,7 +2,10 @@
 //! the exchange of a modern `subscriptions/listen`, which also tells of updates
 //! of resources.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use tokio::{
     sync::watch,
@@ -27,6 +30,8 @@ const COALESCE: Duration = Duration::from_millis(100);
 /// One listener's view of the lists' changes.
 #[derive(Debug)]
 pub(crate) struct Changes {
+    mux: Weak<Mux>,
+    role: String,
     versions: watch::Receiver<Versions>,
     seen: Versions,
     /// When the changes since are told.
@@ -39,11 +44,16 @@ impl Changes {
     /// and called again, as in a `select!`.
     pub(crate) async fn next(&mut self) -> Option<Changed> {
         let seen = self.seen;
-        if self.due.is_none() {
-            tokio::select! {
+        while self.due.is_none() {
+            let changed = tokio::select! {
                 () = self.closing.cancelled() => return None,
-                changed = self.versions.wait_for(|now| *now != seen) => drop(changed.ok()?),
+                changed = self.versions.wait_for(|now| *now != seen) => changed.is_ok(),
+            };
+            if changed {
+                break;
             }
+            // The role has come, or gone: others tell who has it.
+            self.versions = self.mux.upgrade()?.views.versions(&self.role);
         }
         let due = *self.due.get_or_insert_with(|| Instant::now() + COALESCE);
         tokio::select! {
@@ -63,10 +73,12 @@ impl Changes {
 impl Mux {
     /// The changes from now on of what is there for `role`; those since `seen` as
     /// well, if given.
-    pub(crate) fn changes(&self, role: &str, seen: Option<Versions>) -> Changes {
-        let versions = self.view(role).versions().subscribe();
+    pub(crate) fn changes(self: &Arc<Self>, role: &str, seen: Option<Versions>) -> Changes {
+        let versions = self.views.versions(role);
         let now = *versions.borrow();
         Changes {
+            mux: Arc::downgrade(self),
+            role: role.to_owned(),
             seen: seen.unwrap_or(now),
             versions,
             due: None,
@@ -76,7 +88,7 @@ impl Mux {
 
     /// The numbers of the lists that clients in `role` are shown now.
     pub(crate) fn versions(&self, role: &str) -> Versions {
-        *self.view(role).versions().borrow()
+        *self.views.versions(role).borrow()
     }
 
     /// Serves `subscriptions/listen` (2026-07-28, `basic/patterns/subscriptions`) of

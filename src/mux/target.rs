@@ -128,12 +128,15 @@ impl Mux {
                     })
                     .collect()
             }
-            method::COMPLETE => completed(view, params)?.into_iter().collect(),
+            method::COMPLETE => completed(&view, params)?.into_iter().collect(),
             method::TASKS_GET
             | method::TASKS_RESULT
             | method::TASKS_UPDATE
             | method::TASKS_CANCEL => self.runs(caller, params)?.into_iter().collect(),
-            _ => self.sole_target(view, method, params).into_iter().collect(),
+            _ => self
+                .sole_target(&view, method, params)
+                .into_iter()
+                .collect(),
         })
     }
 

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The numbers of the lists that clients are shown; each grows with its list's
-/// changes.
+/// changes, and none is had twice, by whatever role.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Versions {
     /// Of the tools.
@@ -51,15 +51,27 @@ impl Versions {
         }
     }
 
-    /// Counts `changed`.
-    pub(crate) fn count(&mut self, changed: Changed) {
-        self.tools += u64::from(changed.tools);
-        self.prompts += u64::from(changed.prompts);
-        self.resources += u64::from(changed.resources);
+    /// What has `changed` has this number from now on, which nothing had before.
+    pub(crate) fn turn(&mut self, changed: Changed, number: u64) {
+        let lists = [
+            (changed.tools, &mut self.tools),
+            (changed.prompts, &mut self.prompts),
+            (changed.resources, &mut self.resources),
+        ];
+        for (_, list) in lists.into_iter().filter(|(changed, _)| *changed) {
+            *list = number;
+        }
     }
 }
 
 impl Changed {
+    /// Every list.
+    pub(crate) const ALL: Self = Self {
+        tools: true,
+        prompts: true,
+        resources: true,
+    };
+
     /// Whether any list has changed.
     pub(crate) fn any(self) -> bool {
         self != Self::default()
@@ -114,7 +126,7 @@ mod tests {
             prompts: true,
             ..Changed::default()
         };
-        now.count(changed);
+        now.turn(changed, 1);
         assert_eq!(now.since(before), changed);
         assert_eq!(before.since(before.before(changed)), changed);
         let methods: Vec<_> = changed.methods().collect();

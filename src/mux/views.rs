@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use arc_swap::ArcSwap;
@@ -14,7 +14,7 @@ use super::{
     Catalog, Misfit, Pins, Shortened,
     catalog::{Located, Share, Taken},
     roster::Roster,
-    version::Versions,
+    version::{Changed, Versions},
 };
 use crate::{
     backend::{Backend, Lists},
@@ -27,17 +27,32 @@ pub(crate) struct View {
     /// What they may use; `None` is everything.
     rules: Option<Rules>,
     catalog: ArcSwap<Catalog>,
+}
+
+/// Who has one role: what they see, and what they are told of it.
+#[derive(Debug)]
+struct Audience {
+    view: Arc<View>,
     versions: watch::Sender<Versions>,
+}
+
+/// What is there for whom, as one policy says.
+#[derive(Debug)]
+struct Table {
+    policy: PolicySettings,
+    /// That of everything first.
+    all: Vec<Arc<View>>,
+    roles: HashMap<String, Audience>,
+    /// Who has none of these roles.
+    rest: Audience,
 }
 
 /// What is there for whom.
 #[derive(Debug)]
 pub(super) struct Views {
-    /// That of everything first.
-    all: Vec<View>,
-    /// The view of each role.
-    roles: HashMap<String, usize>,
-    building: Mutex<()>,
+    now: ArcSwap<Table>,
+    /// The number of the last change.
+    number: Mutex<u64>,
 }
 
 impl View {
@@ -45,7 +60,6 @@ impl View {
         let view = Self {
             rules,
             catalog: ArcSwap::from_pointee(Catalog::build(&[])),
-            versions: watch::Sender::default(),
         };
         view.catalog.store(Arc::new(view.build(shares)));
         view
@@ -64,11 +78,6 @@ impl View {
     /// What is there now.
     pub(super) fn catalog(&self) -> Arc<Catalog> {
         self.catalog.load_full()
-    }
-
-    /// The numbers of its lists.
-    pub(super) fn versions(&self) -> &watch::Sender<Versions> {
-        &self.versions
     }
 
     /// Whether the thing that `server` calls `name` may be used.
@@ -103,64 +112,142 @@ impl View {
         self.may(Thing::Resource, place.backend.name(), &place.uri)
     }
 
-    /// Builds it anew and, if it is another one now or `told` says so, counts that.
-    fn rebuild(&self, shares: &[Share], told: Lists) {
+    /// Builds it anew; what of it is another one now, or is `told` to be.
+    fn rebuild(&self, shares: &[Share], told: Lists) -> Changed {
         let new = self.build(shares);
         let changed = new.since(&self.catalog.load()).or(told);
         self.catalog.store(Arc::new(new));
+        changed
+    }
+}
+
+impl Audience {
+    /// Who has not been told of anything yet.
+    fn new(view: &Arc<View>, number: &mut u64) -> Self {
+        let new = Self {
+            view: Arc::clone(view),
+            versions: watch::Sender::default(),
+        };
+        new.tell(Changed::ALL, number);
+        new
+    }
+
+    fn tell(&self, changed: Changed, number: &mut u64) {
         if changed.any() {
+            *number += 1;
             self.versions
-                .send_modify(|versions| versions.count(changed));
+                .send_modify(|versions| versions.turn(changed, *number));
         }
+    }
+}
+
+impl Table {
+    /// As `policy` says; what there is already of `before` is taken from there.
+    fn new(
+        policy: &PolicySettings,
+        before: Option<&Self>,
+        shares: &[Share],
+        number: &mut u64,
+    ) -> Self {
+        let mut all: Vec<Arc<View>> = Vec::new();
+        let mut view = |rules: Option<&Rules>| {
+            let known = all.iter().chain(before.iter().flat_map(|it| &it.all));
+            let mut known = known.filter(|view| view.rules.as_ref() == rules);
+            let found = known.next().cloned();
+            let view = found.unwrap_or_else(|| Arc::new(View::new(rules.cloned(), shares)));
+            if !all.iter().any(|known| Arc::ptr_eq(known, &view)) {
+                all.push(Arc::clone(&view));
+            }
+            view
+        };
+        let everything = view(None);
+        // Without roles everybody sees everything; with them, a stranger nothing.
+        let rest = if policy.roles.is_empty() {
+            everything
+        } else {
+            view(Some(&Rules::default()))
+        };
+        let roles = policy.roles.iter().map(|(name, rules)| {
+            let view = view(Some(rules).filter(|rules| !rules.are_open()));
+            let known = before.and_then(|it| it.roles.get(name));
+            let audience = match known {
+                Some(known) => Audience {
+                    view,
+                    versions: known.versions.clone(),
+                },
+                None => Audience::new(&view, number),
+            };
+            (name.clone(), audience)
+        });
+        Self {
+            policy: policy.clone(),
+            roles: roles.collect(),
+            // Of these some may have a role now: they are to look again.
+            rest: Audience::new(&rest, number),
+            all,
+        }
+    }
+
+    fn of(&self, role: &str) -> &Audience {
+        self.roles.get(role).unwrap_or(&self.rest)
+    }
+
+    fn audiences(&self) -> impl Iterator<Item = &Audience> {
+        self.roles.values().chain([&self.rest])
     }
 }
 
 impl Views {
     /// The views of `policy`.
     pub(super) fn new(policy: &PolicySettings, shares: &[Share]) -> Self {
-        let mut views = Self {
-            all: vec![View::new(None, shares)],
-            roles: HashMap::new(),
-            building: Mutex::default(),
-        };
-        if !policy.roles.is_empty() {
-            // Of who has no role, or one that there is not.
-            views.all.push(View::new(Some(Rules::default()), shares));
+        let mut number = 0;
+        let table = Table::new(policy, None, shares, &mut number);
+        Self {
+            now: ArcSwap::from_pointee(table),
+            number: Mutex::new(number),
         }
-        for (name, rules) in &policy.roles {
-            let rules = Some(rules).filter(|rules| !rules.are_open());
-            let known = views
-                .all
-                .iter()
-                .position(|view| view.rules.as_ref() == rules);
-            let index = known.unwrap_or_else(|| {
-                views.all.push(View::new(rules.cloned(), shares));
-                views.all.len() - 1
-            });
-            views.roles.insert(name.clone(), index);
-        }
-        views
     }
 
     /// What is there for `role`.
-    pub(super) fn of(&self, role: &str) -> &View {
-        // Without roles everybody sees everything; with them, a stranger nothing.
-        let index = match self.all.len() {
-            1 => 0,
-            _ => self.roles.get(role).copied().unwrap_or(1),
-        };
-        &self.all[index]
+    pub(super) fn of(&self, role: &str) -> Arc<View> {
+        Arc::clone(&self.now.load().of(role).view)
+    }
+
+    /// The numbers of the lists for `role`. They end with the role: who has it is
+    /// told by others from then on.
+    pub(super) fn versions(&self, role: &str) -> watch::Receiver<Versions> {
+        self.now.load().of(role).versions.subscribe()
     }
 
     /// Takes the lock that building takes; does not come back where it is held for
     /// ever.
     pub(super) fn pulse(&self) {
-        drop(self.building.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(self.number());
     }
 
     /// Everything.
-    pub(super) fn whole(&self) -> &View {
-        &self.all[0]
+    pub(super) fn whole(&self) -> Arc<View> {
+        Arc::clone(&self.now.load().all[0])
+    }
+
+    /// Goes over to `policy`; `false` if that is what it is already. Who sees other
+    /// lists is told so.
+    pub(super) fn turn_to(&self, policy: &PolicySettings, roster: &Roster, pins: &Pins) -> bool {
+        let mut number = self.number();
+        let before = self.now.load_full();
+        if before.policy == *policy {
+            return false;
+        }
+        let table = Table::new(policy, Some(&before), &shares(roster, pins), &mut number);
+        let table = Arc::new(table);
+        self.now.store(Arc::clone(&table));
+        for (name, audience) in &table.roles {
+            if let Some(known) = before.roles.get(name) {
+                let (new, old) = (audience.view.catalog(), known.view.catalog());
+                audience.tell(new.since(&old), &mut number);
+            }
+        }
+        true
     }
 
     /// Builds the catalogs of what the backends of `roster` share now, without what
@@ -172,23 +259,38 @@ impl Views {
         teller: Option<&Backend>,
         told: Lists,
     ) {
-        let _one_at_a_time = self.building.lock().unwrap_or_else(PoisonError::into_inner);
-        let backends = roster.now();
-        let shares = backends.iter().map(|backend| Share::of(backend, pins));
-        let shares: Vec<_> = shares.collect();
+        let mut number = self.number();
+        let shares = shares(roster, pins);
         let old = self.whole().catalog();
         let open = teller.is_some_and(|teller| {
             teller.settings().tools.is_open() && !pins.look(teller, &teller.inventory()).hides_any()
         });
-        for view in &self.all {
+        let table = self.now.load_full();
+        for view in &table.all {
             // Of what is hidden one is told nothing, so only a change that shows counts.
             let sees_all = view.rules.is_none();
             let tools = told.tools && open;
             let told = Lists { tools, ..told };
-            view.rebuild(&shares, if sees_all { told } else { Lists::default() });
+            let changed = view.rebuild(&shares, if sees_all { told } else { Lists::default() });
+            let theirs = table.audiences();
+            for audience in theirs.filter(|audience| Arc::ptr_eq(&audience.view, view)) {
+                audience.tell(changed, &mut number);
+            }
         }
         warn_of(&old, &self.whole().catalog());
     }
+
+    /// Whoever holds this is the only one who builds.
+    fn number(&self) -> MutexGuard<'_, u64> {
+        self.number.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the backends of `roster` share, without what `pins` hide.
+fn shares(roster: &Roster, pins: &Pins) -> Vec<Share> {
+    let backends = roster.now();
+    let shares = backends.iter().map(|backend| Share::of(backend, pins));
+    shares.collect()
 }
 
 /// Says what of `new` clients are not shown as it is, unless `old` was so as well.

@@ -10,7 +10,7 @@ use std::{
 use crate::{HEADERS, as_other, ask, begin, house, support::*};
 
 /// `mcpmux keys` of the user whose home this is.
-fn keys(home: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn keys(home: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_mcpmux"))
         .arg("keys")
         .args(arguments)
@@ -22,7 +22,7 @@ fn keys(home: &Path, arguments: &[&str]) -> Output {
 }
 
 #[track_caller]
-fn add(home: &Path, arguments: &[&str]) -> String {
+pub(crate) fn add(home: &Path, arguments: &[&str]) -> String {
     let output = keys(home, &[&["add"], arguments].concat());
     let key = String::from_utf8(output.stdout).expect("text");
     assert!(
@@ -39,7 +39,7 @@ fn with(mux: &Mux, key: &str) -> [u16; 2] {
         .map(|header| begin(mux.address(), &[header]))
 }
 
-fn comes_to(mux: &Mux, key: &str, status: u16) {
+pub(crate) fn comes_to(mux: &Mux, key: &str, status: u16) {
     eventually(&format!("{status} with the key"), || {
         (with(mux, key) == [status; 2]).then_some(())
     });

@@ -8,6 +8,8 @@
 
 mod addresses;
 mod keys;
+mod mutual;
+mod streams;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;

@@ -8,7 +8,10 @@ use std::{
     sync::Arc,
 };
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer,
+    KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber, date_time_ymd,
+};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,
     crypto::ring,
@@ -17,16 +20,19 @@ use rustls::{
 
 use crate::support::*;
 
-struct Authority {
-    pem: String,
+pub(crate) struct Authority {
+    pub(crate) pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
 /// A certificate and its key, as PEM.
-struct Pair(String, String);
+pub(crate) struct Pair(String, String);
+
+/// A connection over TLS.
+pub(crate) struct Line(StreamOwned<ClientConnection, TcpStream>);
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -37,21 +43,48 @@ impl Authority {
         }
     }
 
-    fn certify(&self, name: &str) -> Pair {
+    pub(crate) fn certify(&self, name: &str) -> Pair {
+        self.certify_as(name, 1)
+    }
+
+    /// A certificate of this name and number.
+    pub(crate) fn certify_as(&self, name: &str, number: u64) -> Pair {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
         params.distinguished_name.push(DnType::CommonName, name);
+        params.serial_number = Some(SerialNumber::from(number));
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         Pair(certificate.pem(), key.serialize_pem())
     }
+
+    /// The list of the certificates that are revoked, by their numbers; good until
+    /// this year.
+    pub(crate) fn revoke(&self, numbers: &[u64], until: i32) -> String {
+        let revoked = numbers.iter().map(|number| RevokedCertParams {
+            serial_number: SerialNumber::from(*number),
+            revocation_time: date_time_ymd(2020, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2020, 1, 1),
+            next_update: date_time_ymd(until, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = list.signed_by(&self.issuer).expect("a list");
+        list.pem().expect("PEM")
+    }
 }
 
-fn put(folder: &Path, pair: &Pair) {
+pub(crate) fn put(folder: &Path, pair: &Pair) {
     fs::write(folder.join("key.pem"), &pair.1).expect("a file");
     fs::write(folder.join("cert.pem"), &pair.0).expect("a file");
 }
 
-fn address(mux: &Mux) -> SocketAddr {
+pub(crate) fn address(mux: &Mux) -> SocketAddr {
     let line = mux.logged("listening on https://");
     let address = line
         .split("https://")
@@ -62,54 +95,88 @@ fn address(mux: &Mux) -> SocketAddr {
         .expect("an address")
 }
 
-/// What is answered to an `initialize` with this credential, over TLS that trusts
-/// `root`, and the common name of the certificate that is shown.
-fn begin(
+/// What is answered to an `initialize`, over TLS that trusts `root`, and the
+/// certificate that is shown.
+pub(crate) fn begin(
     address: SocketAddr,
     root: &Authority,
     own: Option<&Pair>,
 ) -> io::Result<(String, Vec<u8>)> {
-    let mut roots = RootCertStore::empty();
-    let root = CertificateDer::from_pem_slice(root.pem.as_bytes()).expect("a certificate");
-    roots.add(root).expect("a root");
-    let builder = ClientConfig::builder_with_provider(ring::default_provider().into())
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_root_certificates(roots);
-    let config = match own {
-        None => builder.with_no_client_auth(),
-        Some(Pair(certificate, key)) => {
-            let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).expect("PEM");
-            let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("PEM");
-            builder
-                .with_client_auth_cert(vec![certificate], key)
-                .expect("a pair")
-        }
-    };
-    let name = ServerName::try_from("localhost").expect("a name");
-    let session = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
-    let stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    let mut stream = StreamOwned::new(session, stream);
-    let body = initialize("2025-11-25");
-    write!(
-        stream,
-        "POST /mcp HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
-         Accept: application/json, text/event-stream\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    )?;
-    let mut answer = Vec::new();
-    let read = stream.read_to_end(&mut answer);
-    if answer.is_empty() {
-        read?;
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    let shown = stream.conn.peer_certificates().and_then(<[_]>::first);
-    let shown = shown.map(|shown| shown.to_vec()).unwrap_or_default();
-    Ok((String::from_utf8_lossy(&answer).into_owned(), shown))
+    let mut line = Line::open(address, root, own)?;
+    let answer = line.ask("Connection: close\r\n")?;
+    let shown = line.0.conn.peer_certificates().and_then(<[_]>::first);
+    Ok((
+        answer,
+        shown.map(|shown| shown.to_vec()).unwrap_or_default(),
+    ))
 }
 
-fn setup(peer: &Peer, folder: &Path, client_ca: Option<&Authority>) -> Setup {
+impl Line {
+    /// One that trusts `root` and shows `own`.
+    pub(crate) fn open(
+        address: SocketAddr,
+        root: &Authority,
+        own: Option<&Pair>,
+    ) -> io::Result<Self> {
+        let mut roots = RootCertStore::empty();
+        let root = CertificateDer::from_pem_slice(root.pem.as_bytes()).expect("a certificate");
+        roots.add(root).expect("a root");
+        let builder = ClientConfig::builder_with_provider(ring::default_provider().into())
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots);
+        let config = match own {
+            None => builder.with_no_client_auth(),
+            Some(Pair(certificate, key)) => {
+                let certificate =
+                    CertificateDer::from_pem_slice(certificate.as_bytes()).expect("PEM");
+                let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("PEM");
+                builder
+                    .with_client_auth_cert(vec![certificate], key)
+                    .expect("a pair")
+            }
+        };
+        let name = ServerName::try_from("localhost").expect("a name");
+        let session = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
+        let stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self(StreamOwned::new(session, stream)))
+    }
+
+    /// Sends an `initialize` with these further lines of headers; the answer as it comes.
+    pub(crate) fn ask(&mut self, further: &str) -> io::Result<String> {
+        let body = initialize("2025-11-25");
+        write!(
+            self.0,
+            "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{further}\
+             Accept: application/json, text/event-stream\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )?;
+        self.answer()
+    }
+
+    /// Reads an answer whose length is told.
+    fn answer(&mut self) -> io::Result<String> {
+        let mut answer = String::new();
+        loop {
+            let mut byte = [0];
+            if self.0.read(&mut byte)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            answer.push(char::from(byte[0]));
+            if let Some((head, body)) = answer.split_once("\r\n\r\n") {
+                let length = head.to_lowercase();
+                let length = length.split("content-length: ").nth(1);
+                let length = length.and_then(|rest| rest.lines().next()?.parse().ok());
+                if length.unwrap_or(0) <= body.len() {
+                    return Ok(answer);
+                }
+            }
+        }
+    }
+}
+
+pub(crate) fn setup(peer: &Peer, folder: &Path, client_ca: Option<&Authority>) -> Setup {
     let mut tls = format!(
         "tls:\n  certificate: {}\n  key: {}",
         folder.join("cert.pem").display(),

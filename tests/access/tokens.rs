@@ -20,9 +20,9 @@ use serde_json::{Value, json};
 use crate::{HEADERS, ask, begin, support::*};
 
 /// An authorization server, as far as its keys go.
-struct Issuer {
-    url: String,
-    key: EcdsaKeyPair,
+pub(crate) struct Issuer {
+    pub(crate) url: String,
+    pub(crate) key: EcdsaKeyPair,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
@@ -39,7 +39,7 @@ fn encoded(value: &Value) -> String {
 }
 
 impl Issuer {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let (key, asked) = (key(), Arc::<Mutex<Vec<String>>>::default());
@@ -73,13 +73,23 @@ impl Issuer {
         Self { url, key, asked }
     }
 
+    /// The claims of a token for `audience` that is right.
+    pub(crate) fn claims(&self, audience: &str) -> Value {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("a clock")
+            .as_secs();
+        json!({ "iss": self.url, "aud": audience, "sub": "alice", "exp": now + 300,
+            "iat": now, "nbf": now, "scope": "mcp:read" })
+    }
+
     fn fetched(&self) -> usize {
         let asked = self.asked.lock().expect("the list");
         asked.iter().filter(|path| *path == "/jwks").count()
     }
 
     /// A token of this header and these claims, signed by `key`.
-    fn signed(key: &EcdsaKeyPair, header: &Value, claims: &Value) -> String {
+    pub(crate) fn signed(key: &EcdsaKeyPair, header: &Value, claims: &Value) -> String {
         let message = format!("{}.{}", encoded(header), encoded(claims));
         let signature = key
             .sign(&SystemRandom::new(), message.as_bytes())
@@ -88,38 +98,57 @@ impl Issuer {
     }
 }
 
+/// The tools that are there for who shows `bearer`.
+pub(crate) fn list(house: &House, bearer: &str) -> String {
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"test","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}"#;
+    let headers = [
+        HEADERS[0],
+        HEADERS[1],
+        ("MCP-Protocol-Version", "2026-07-28"),
+        ("Mcp-Method", "tools/list"),
+        ("Authorization", bearer),
+    ];
+    ask(house.mux.address(), "POST", "/mcp", &headers, body).2
+}
+
 /// What is wrong with a token, and how it is made so.
 type Change<'a> = (&'a str, &'a dyn Fn(&mut Value, &mut Value));
 
-struct House {
+pub(crate) struct House {
     issuer: Issuer,
-    peer: Peer,
-    mux: Mux,
+    pub(crate) mux: Mux,
+    pub(crate) peer: Peer,
     resource: String,
 }
 
 fn house(further: &str) -> House {
-    let (issuer, peer) = (Issuer::start(), Peer::http(legacy(&["t"])));
+    house_of(Peer::http(legacy(&["t"])), further)
+}
+
+/// A mcpmux in front of `peer` that takes tokens, with these further lines of YAML.
+pub(crate) fn house_of(peer: Peer, further: &str) -> House {
+    let issuer = Issuer::start();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let resource = format!("http://{}/mcp", listener.local_addr().expect("an address"));
     let top = format!("access:\n  oauth:\n    issuer: {}\n{further}", issuer.url);
     let mux = Setup::one("b", &peer).top(&top).handed(&listener).serve();
     House {
         issuer,
-        peer,
         mux,
+        peer,
         resource,
     }
 }
 
 impl House {
-    fn claims(&self) -> Value {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .expect("a clock")
-            .as_secs();
-        json!({ "iss": self.issuer.url, "aud": self.resource, "sub": "alice", "exp": now + 300,
-            "iat": now, "nbf": now, "scope": "mcp:read" })
+    /// The claims of a token that is right.
+    pub(crate) fn claims(&self) -> Value {
+        self.issuer.claims(&self.resource)
+    }
+
+    /// A token of these claims that the issuer has signed.
+    pub(crate) fn signed(&self, header: &Value, claims: &Value) -> String {
+        Issuer::signed(&self.issuer.key, header, claims)
     }
 
     fn with(&self, token: &str) -> u16 {
@@ -368,21 +397,12 @@ fn a_claim_gives_a_role_and_who_has_another_sees_none_of_it() {
     let house = house(
         "  roles: { reader: { allow: [b] } }\n  assign: [{ role: reader, claim: { groups: devs } }]\n",
     );
-    let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"test","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}"#;
     let listed = |groups: Value| {
         let mut claims = house.claims();
         claims["groups"] = groups;
         let header = json!({ "alg": "ES256", "kid": "k" });
         let token = Issuer::signed(&house.issuer.key, &header, &claims);
-        let bearer = format!("Bearer {token}");
-        let headers = [
-            HEADERS[0],
-            HEADERS[1],
-            ("MCP-Protocol-Version", "2026-07-28"),
-            ("Mcp-Method", "tools/list"),
-            ("Authorization", bearer.as_str()),
-        ];
-        ask(house.mux.address(), "POST", "/mcp", &headers, body).2
+        list(&house, &format!("Bearer {token}"))
     };
     eventually("the tool", || {
         let text = listed(json!(["ops", "devs"]));

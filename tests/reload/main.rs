@@ -8,6 +8,7 @@ mod backends;
 mod calls;
 mod command;
 mod load;
+mod settings;
 #[path = "../support/mod.rs"]
 mod support;
 mod watch;

@@ -4,6 +4,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -60,7 +61,7 @@ pub enum KeyError {
 }
 
 /// What is known of a key.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {
     /// Its name.
     pub name: String,
@@ -85,7 +86,7 @@ struct Document {
 /// All keys.
 #[derive(Debug, Default)]
 pub(in crate::access) struct Book {
-    keys: Vec<(Key, Hash)>,
+    keys: Vec<(Arc<Key>, Hash)>,
     /// Whether there ever were keys: then what looks like one must be one.
     in_use: bool,
 }
@@ -123,7 +124,9 @@ impl Book {
         let content = store::read_file(path, MAX_FILE + 1).map_err(failed)?;
         let in_use = content.is_some();
         let keys = parse(content).map_err(failed)?.into_iter();
-        let keys: Option<_> = keys.map(|key| key.hash().map(|hash| (key, hash))).collect();
+        let keys: Option<_> = keys
+            .map(|key| key.hash().map(|hash| (Arc::new(key), hash)))
+            .collect();
         Ok(Self {
             keys: keys.ok_or_else(|| failed(damaged()))?,
             in_use,
@@ -136,7 +139,7 @@ impl Book {
     }
 
     /// The key that `text` is, at `now`. All are compared, whichever it is.
-    pub(in crate::access) fn find(&self, text: &str, now: SystemTime) -> Option<&Key> {
+    pub(in crate::access) fn find(&self, text: &str, now: SystemTime) -> Option<&Arc<Key>> {
         if !text::is_well_formed(text) {
             return None;
         }
@@ -147,6 +150,12 @@ impl Book {
         }
         let (key, _) = self.keys.get(usize::try_from(found).ok()?)?;
         (!key.has_expired(now)).then_some(key)
+    }
+
+    /// Whether `key`, which was found before, is one still, at `now`.
+    pub(in crate::access) fn has(&self, key: &Arc<Key>, now: SystemTime) -> bool {
+        let known = self.keys.iter().any(|(known, _)| known == key);
+        known && !key.has_expired(now)
     }
 }
 
@@ -164,7 +173,7 @@ pub fn list(path: &Path) -> Result<Vec<Key>, KeyError> {
     Ok(Book::read(path)?
         .keys
         .into_iter()
-        .map(|(key, _)| key)
+        .map(|(key, _)| Arc::unwrap_or_clone(key))
         .collect())
 }
 

@@ -23,7 +23,7 @@ use resource::{Resources, WELL_KNOWN};
 const MAX_TOKEN: usize = 16 << 10;
 
 /// How much clocks may differ, in seconds.
-const LEEWAY: u64 = 30;
+pub(super) const LEEWAY: u64 = 30;
 
 /// The signatures that are taken if no others are configured: all that an
 /// outsider cannot make with what is public.

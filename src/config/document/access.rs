@@ -73,6 +73,11 @@ pub(in crate::config) struct Tls {
     /// client must then show a certificate of one of them.
     #[schemars(extend("format" = "file"))]
     pub(in crate::config) client_ca: Option<String>,
+    /// The revocation lists of these authorities, one of each whose certificates are
+    /// shown: who shows a certificate that one names is not let in, and nobody is by
+    /// an authority whose list is missing or out of date.
+    #[schemars(extend("format" = "file"))]
+    pub(in crate::config) client_crl: Option<String>,
 }
 
 fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {

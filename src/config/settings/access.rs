@@ -60,6 +60,8 @@ pub struct TlsSettings {
     pub key: Pem,
     /// Whose certificates clients must show, if they must.
     pub client_ca: Option<Pem>,
+    /// Which of these are revoked, if that is looked up.
+    pub client_crl: Option<Pem>,
 }
 
 /// What is written in PEM.

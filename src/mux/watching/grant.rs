@@ -75,7 +75,7 @@ impl Mux {
             if !seen.insert(uri.clone()) {
                 continue;
             }
-            let subscriber = watcher.subscriber(Arc::downgrade(&sink));
+            let subscriber = watcher.subscriber(listener.role(), Arc::downgrade(&sink));
             let (mux, watcher) = (Arc::clone(self), Arc::clone(&watcher));
             let listener = listener.clone();
             asking.spawn(async move {

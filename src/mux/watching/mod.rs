@@ -160,6 +160,15 @@ impl Watching {
         }
     }
 
+    /// Ends the subscriptions of those whose role `may` not have them: it is asked
+    /// with the role, the backend and the URI.
+    pub(super) fn end_beyond(self: &Arc<Self>, may: impl Fn(&str, &str, &str) -> bool) {
+        let beyond = self.table().beyond(may);
+        for (client, place, alias) in beyond {
+            self.leave(&place, &alias, client);
+        }
+    }
+
     fn leave(self: &Arc<Self>, place: &Place, alias: &Alias, client: u64) {
         if self.table().leave(place, alias, client) {
             self.drive(place);
@@ -292,10 +301,11 @@ impl Watcher {
         Watching::new(&Roster::default(), &Arc::default()).watcher()
     }
 
-    /// The client as a subscriber that takes its updates at `sink`.
-    pub(crate) fn subscriber(&self, sink: Weak<dyn Sink>) -> Subscriber {
+    /// The client, which has `role`, as a subscriber that takes its updates at `sink`.
+    pub(crate) fn subscriber(&self, role: &str, sink: Weak<dyn Sink>) -> Subscriber {
         Subscriber {
             client: self.client,
+            role: role.into(),
             sink,
         }
     }

@@ -42,6 +42,8 @@ pub(super) struct Place {
 #[derive(Debug, Clone)]
 pub(crate) struct Subscriber {
     pub(super) client: u64,
+    /// The role of the client.
+    pub(super) role: Arc<str>,
     pub(super) sink: Weak<dyn Sink>,
 }
 
@@ -252,6 +254,29 @@ impl Table {
             .map(|(uri, _)| Place {
                 backend: backend.into(),
                 uri: Arc::clone(uri),
+            })
+            .collect()
+    }
+
+    /// What is held by clients that `may` not hold it: the client, and what it holds.
+    pub(super) fn beyond(
+        &self,
+        may: impl Fn(&str, &str, &str) -> bool,
+    ) -> Vec<(u64, Place, Alias)> {
+        let topics = self.topics.iter().flat_map(|(backend, topics)| {
+            topics.iter().map(move |(uri, topic)| (backend, uri, topic))
+        });
+        let held = topics.flat_map(|(backend, uri, topic)| {
+            let subscribers = topic.subscribers.iter();
+            subscribers.map(move |(subscriber, alias)| (backend, uri, subscriber, alias))
+        });
+        held.filter(|(backend, uri, subscriber, _)| !may(&subscriber.role, backend, uri))
+            .map(|(backend, uri, subscriber, alias)| {
+                let place = Place {
+                    backend: Arc::clone(backend),
+                    uri: Arc::clone(uri),
+                };
+                (subscriber.client, place, alias.clone())
             })
             .collect()
     }

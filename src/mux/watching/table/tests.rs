@@ -15,7 +15,11 @@ impl Sink for Nobody {
 
 fn subscriber(client: u64, sink: &Arc<Nobody>) -> Subscriber {
     let sink: Weak<Nobody> = Arc::downgrade(sink);
-    Subscriber { client, sink }
+    Subscriber {
+        client,
+        role: "".into(),
+        sink,
+    }
 }
 
 fn place(uri: &str) -> Place {
