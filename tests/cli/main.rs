@@ -7,6 +7,7 @@
 mod check;
 mod line;
 mod list;
+mod permitted;
 mod serve;
 mod stdio;
 #[path = "../support/mod.rs"]
