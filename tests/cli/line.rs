@@ -12,7 +12,7 @@ use crate::support::{PATIENCE, at, initialize};
 
 /// `mcpmux serve --stdio` or another server on stdio, spoken to in lines.
 pub(crate) struct Line {
-    child: Child,
+    pub(crate) child: Child,
     stdin: Option<ChildStdin>,
     lines: mpsc::Receiver<String>,
 }

@@ -202,7 +202,7 @@ fn folders_are_the_users_alone(session: &Session) {
     let environment = String::from_utf8(environment).unwrap();
     let variable = |name: &str| {
         let variables = environment.split('\0');
-        let value = variables.filter_map(|own| own.strip_prefix(name)).next();
+        let value = variables.find_map(|own| own.strip_prefix(name));
         PathBuf::from(value.unwrap())
     };
     for folder in ["STATE_DIRECTORY=", "RUNTIME_DIRECTORY="].map(variable) {
