@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    fs,
+    env, fs,
     process::Command,
     sync::{
         Mutex,
@@ -201,10 +201,18 @@ fn a_full_disk(session: &Session) {
     assert!(gone);
 }
 
+/// How many, of which `MCPMUX_RESTARTS` and the like may say more.
+fn count(variable: &str, usual: usize) -> usize {
+    let given = env::var(variable).ok();
+    given.map_or(usual, |given| given.parse().unwrap())
+}
+
 fn twenty_restarts(session: &Session) {
+    let restarts = count("MCPMUX_RESTARTS", 20);
+    let clients = count("MCPMUX_RESTART_CLIENTS", 8);
     let setup = Setup::new(session, &notes()).with_notes();
     setup.listen();
-    let clients: Vec<_> = (0..8).map(|_| Legacy::begin()).collect();
+    let clients: Vec<_> = (0..clients).map(|_| Legacy::begin()).collect();
     clients[0].assert_known();
     let over = AtomicBool::new(false);
     let bad = Mutex::new(Vec::new());
@@ -232,7 +240,7 @@ fn twenty_restarts(session: &Session) {
                 }
             });
         }
-        for _ in 0..20 {
+        for _ in 0..restarts {
             let before = answered.lock().unwrap().len();
             session.systemctl(&["restart", "mcpmux.service"]);
             let on = eventually(Duration::from_secs(30), || {
@@ -253,7 +261,11 @@ fn twenty_restarts(session: &Session) {
     }
     let answered = answered.into_inner().unwrap();
     let results = answered.values().filter(|result| **result).count();
-    println!("{} calls, {results} with a result", answered.len());
+    println!(
+        "{restarts} restarts, {} clients, {} calls, {results} with a result",
+        clients.len(),
+        answered.len()
+    );
     for (text, result) in answered {
         let times = executed.get(&text).copied().unwrap_or_default();
         assert!(times <= 1, "{text} was executed {times} times");

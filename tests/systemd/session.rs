@@ -69,6 +69,13 @@ impl Session {
             .unwrap()
     }
 
+    /// The version of the user's manager.
+    pub(crate) fn version(&self) -> u32 {
+        let text = self.systemctl(&["show", "--value", "--property", "Version"]);
+        let digits = text.split(|c: char| !c.is_ascii_digit()).next();
+        digits.unwrap().parse().unwrap()
+    }
+
     /// A property of a unit, as `systemctl show` prints it.
     pub(crate) fn property(&self, unit: &str, name: &str) -> String {
         self.systemctl(&["show", "--value", "--property", name, unit])

@@ -20,6 +20,10 @@ pub(crate) const TESTS: &[Test] = &[
         a_credential_opens_the_vault,
     ),
     (
+        "an_encrypted_credential_opens_the_vault_of_a_user",
+        an_encrypted_credential,
+    ),
+    (
         "without_a_key_tokens_are_kept_in_the_runtime_directory_and_that_is_said",
         without_a_key,
     ),
@@ -50,33 +54,76 @@ fn said(session: &Session, start: &str) -> (String, String) {
     found.unwrap()
 }
 
-fn a_credential_opens_the_vault(session: &Session) {
-    let setup = Setup::new(session, &(demo("demo", "") + LOGIN));
-    setup.write("scratch/there", "");
-    // systemd reads specifiers in paths.
-    let key = setup.path("scratch/my-key,100%h/vault.key");
+/// Makes the key as `arguments` say; what is said of it.
+fn init_vault(session: &Session, setup: &Setup<'_>, arguments: &[&str]) -> String {
     let made = session
         .command(setup.path(".local/bin/mcpmux").to_str().unwrap())
-        .args(["auth", "init-vault", "--key-file"])
-        .arg(&key)
+        .args(["auth", "init-vault"])
+        .args(arguments)
         .output()
         .unwrap();
     assert!(made.status.success(), "{made:?}");
     session.systemctl(&["daemon-reload"]);
-    setup.listen();
-    Client::shipped().assert_echo("demo");
+    String::from_utf8(made.stdout).unwrap()
+}
 
+/// Starts the service, whose credential is the key; where the vault is, in its words.
+fn opens(session: &Session, setup: &Setup<'_>) -> String {
+    setup.listen();
+    let echoed = Client::shipped().echo("demo", "hello");
+    assert_eq!(echoed.as_deref(), Ok("hello"), "{}", session.log());
     let (line, priority) = said(session, "tokens are kept in vault ");
     assert!(
         line.contains("systemd credential mcpmux-vault-key"),
         "{line}"
     );
     assert_eq!(priority, "6", "{line}");
-    let vault = line["tokens are kept in vault ".len()..]
-        .split(": ")
-        .next()
-        .unwrap();
-    let vault = Path::new(vault);
+    line
+}
+
+fn vault_of(line: &str) -> &Path {
+    let place = line["tokens are kept in vault ".len()..].split(": ").next();
+    Path::new(place.unwrap())
+}
+
+fn an_encrypted_credential(session: &Session) {
+    let version = session.version();
+    let service = Path::new("/run/systemd/io.systemd.Credentials");
+    if version < 256 || !service.exists() {
+        println!(
+            "NOT SHOWN here: nothing encrypts credentials for users (systemd {version}; make vm has it)"
+        );
+        return;
+    }
+    let setup = Setup::new(session, &(demo("demo", "") + LOGIN));
+    let said = init_vault(session, &setup, &[]);
+    let file = setup.path(".config/mcpmux/vault-key.cred");
+    assert!(said.contains(file.to_str().unwrap()), "{said}");
+    let drop_in = session.systemctl(&["cat", "mcpmux.service"]);
+    assert!(
+        drop_in.contains("\nLoadCredentialEncrypted=mcpmux-vault-key:"),
+        "{drop_in}"
+    );
+    // It is of no use to who has not the machine's key.
+    let text = fs::read_to_string(&file).unwrap();
+    let line = opens(session, &setup);
+    let handed = session
+        .runtime
+        .join("credentials/mcpmux.service/mcpmux-vault-key");
+    let key = fs::read_to_string(handed).unwrap();
+    assert!(!key.trim_end().is_empty() && !text.contains(key.trim_end()));
+    session.systemctl(&["restart", "mcpmux.service"]);
+    assert_eq!(opens(session, &setup), line);
+}
+
+fn a_credential_opens_the_vault(session: &Session) {
+    let setup = Setup::new(session, &(demo("demo", "") + LOGIN));
+    setup.write("scratch/there", "");
+    // systemd reads specifiers in paths.
+    let key = setup.path("scratch/my-key,100%h/vault.key");
+    init_vault(session, &setup, &["--key-file", key.to_str().unwrap()]);
+    let line = opens(session, &setup);
+    let vault = vault_of(&line);
     assert!(vault.starts_with(&session.home), "{line}");
     let folder = fs::metadata(vault.parent().unwrap()).unwrap();
     assert_eq!(folder.permissions().mode() & 0o777, 0o700);
