@@ -18,11 +18,13 @@ use crate::{access::Peer, bell::Bell, web::Gather};
 const GRACE: Duration = Duration::from_millis(250);
 
 /// How connections come to an end when mcpmux does.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Leaving {
     /// What is in flight is finished, and nothing else begun.
     pub(super) draining: CancellationToken,
-    /// Nor is that waited for; only ever after the other.
+    /// Calls that are still in flight are to be looked at once more: they are given up.
+    pub(super) given_up: CancellationToken,
+    /// Nor is that waited for; only ever after the others.
     pub(super) aborted: CancellationToken,
 }
 
@@ -71,7 +73,14 @@ where
         () = drained => {
             connection.as_mut().graceful_shutdown();
             // Looked at only now: each wake-up of a connection costs its look.
-            match leaving.unless_aborted(connection).await {
+            let finished = async {
+                tokio::select! {
+                    biased;
+                    done = connection.as_mut() => done,
+                    () = leaving.given_up.cancelled() => connection.await,
+                }
+            };
+            match leaving.unless_aborted(finished).await {
                 Some(done) => done,
                 None => return,
             }

@@ -50,6 +50,9 @@ use refusal::Refusal;
 /// sessions as there can be may each have a stream open beside their calls.
 const MAX_CONNECTIONS: usize = 20_000;
 
+/// How long the answers to calls that are given up may take to be read.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// The pause after an `accept` that failed, as it does without free descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -63,7 +66,7 @@ pub enum Socket {
 }
 
 /// Serves clients on `sockets` until `stop`, then finishes the calls in flight;
-/// those that take longer than `drain` are dropped. Browsers that come back from a
+/// those that take longer than `drain` are answered with an error. Browsers that come back from a
 /// login are told to `logins`, `access` says who may come in, sessions are kept by `keeping` for the next run,
 /// `presence` knows of every connection, and `pulse` is felt by every socket's loop.
 #[allow(clippy::too_many_arguments)]
@@ -104,8 +107,7 @@ async fn serve_with(
 ) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let connections = presence.connections();
-    let draining = CancellationToken::new();
-    let aborted = CancellationToken::new();
+    let leaving = Leaving::default();
     let refusal = Refusal::default();
     let accepting = TaskTracker::new();
     for socket in sockets {
@@ -114,7 +116,7 @@ async fn serve_with(
             Arc::clone(&places),
             connections.clone(),
         );
-        let (stop, draining, aborted) = (stop.clone(), draining.clone(), aborted.clone());
+        let (stop, leaving) = (stop.clone(), leaving.clone());
         let (presence, refusal) = (Arc::clone(presence), refusal.clone());
         let mut felt = pulse.felt();
         accepting.spawn(async move {
@@ -134,15 +136,12 @@ async fn serve_with(
                         next
                     }
                 };
-                let (endpoint, draining) = (Arc::clone(&endpoint), draining.clone());
-                let (aborted, refusal) = (aborted.clone(), refusal.clone());
+                let (endpoint, leaving) = (Arc::clone(&endpoint), leaving.clone());
+                let refusal = refusal.clone();
                 match accepted {
                     Ok(accepted) => {
                         let own = place.is_none();
-                        let served = async move {
-                            let leaving = Leaving { draining, aborted };
-                            admit(endpoint, accepted, refusal, place, leaving).await;
-                        };
+                        let served = admit(endpoint, accepted, refusal, place, leaving);
                         // mcpmux itself is no client.
                         if own {
                             tokio::spawn(served);
@@ -162,7 +161,7 @@ async fn serve_with(
     }
     accepting.close();
     accepting.wait().await;
-    draining.cancel();
+    leaving.draining.cancel();
     endpoint.mux.begin_stop();
     connections.close();
     if tokio::time::timeout(drain, connections.wait())
@@ -170,11 +169,15 @@ async fn serve_with(
         .is_err()
     {
         info!(
-            "{} connections still have calls in flight after {} s, they are dropped",
+            "{} connections still have calls in flight after {} s, which are answered with an error",
             connections.len(),
             drain.as_secs()
         );
-        aborted.cancel();
+        endpoint.mux.give_up();
+        leaving.given_up.cancel();
+        // Who does not read has no answer.
+        let _ = tokio::time::timeout(LAST_WORDS, connections.wait()).await;
+        leaving.aborted.cancel();
         connections.wait().await;
     }
 }

@@ -20,7 +20,7 @@ use super::{cancelled::Cancelled, legacy, modern, session::Session};
 use crate::{
     access::{Access, Principal},
     backend::ClientEnd,
-    mux::{Caller, Mux},
+    mux::{Caller, Mux, given_up},
     protocol::{
         Era, Id, Kind, Message, Revision, RpcError,
         error::{INVALID_REQUEST, UNAVAILABLE},
@@ -31,6 +31,9 @@ use crate::{
 
 /// The most requests served at once.
 const MAX_CALLS: usize = 1024;
+
+/// How long the answer to a call that is given up may take to be read.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Messages that may wait for the client to read.
 const OUTBOX: usize = 256;
@@ -243,7 +246,11 @@ impl Client {
             };
             tokio::select! {
                 biased;
-                () = client.gone.cancelled() => {}
+                () = client.gone.cancelled() => {
+                    // Not by the client, who would go on waiting; it may not read either.
+                    let last = given_up(&id);
+                    let _ = tokio::time::timeout(LAST_WORDS, client.send(&last)).await;
+                }
                 () = poll_fn(|cx| end.poll_withdrawn(cx)) => {}
                 () = passing_on => {}
             }

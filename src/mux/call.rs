@@ -1,7 +1,7 @@
 //! The way of a request from a client to a relay: whom it is for, or the call
 //! that it goes on with, and what the client gets in its course.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, future::poll_fn, pin::pin, sync::Arc};
 
 use super::{
     Caller, Mux,
@@ -10,6 +10,7 @@ use super::{
     params,
     parking::came_back,
     relay::{Relay, Step},
+    serving::given_up,
     target::TURNS,
     visits::{Visitor, stripped},
 };
@@ -36,7 +37,11 @@ impl Mux {
                 visitor.principal.role(),
                 &request,
             );
-            let mut relay = match mux.begin(caller, request, &id).await {
+            let begun = {
+                let mut begun = pin!(mux.begin(caller, request, &id));
+                poll_fn(|cx| mux.poll_until_given_up(begun.as_mut(), cx)).await
+            };
+            let mut relay = match begun.unwrap_or_else(|| Err(given_up(&id))) {
                 Ok(relay) => relay,
                 Err(refusal) => {
                     let refusal = mux.or_visit(&visitor, refusal);
@@ -50,7 +55,11 @@ impl Mux {
                 entry.goes_to(relay.backend(), relay.subject());
             }
             loop {
-                match relay.step().await {
+                let step = {
+                    let mut step = pin!(relay.step());
+                    poll_fn(|cx| mux.poll_until_given_up(step.as_mut(), cx)).await
+                };
+                match step.unwrap_or_else(|| Step::End(given_up(&id))) {
                     Step::Say(message) => {
                         relay.charge(&message);
                         if let Some(entry) = &mut entry {

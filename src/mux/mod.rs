@@ -72,6 +72,7 @@ use catalog::Share;
 use instances::Instances;
 use parking::Parking;
 use roster::Roster;
+pub(crate) use serving::given_up;
 pub use status::BackendStatus;
 pub(crate) use target::named_by;
 use tasks::Tasks;
@@ -100,6 +101,8 @@ pub struct Mux {
     settled: AtomicBool,
     /// Streams of notifications end.
     closing: CancellationToken,
+    /// Calls that are still in flight end, see [`Mux::give_up`].
+    given_up: AtomicBool,
     /// What is recorded of each call.
     audit: Arc<Audit>,
     /// How much callers may ask, and backends are asked.
@@ -193,6 +196,7 @@ impl Mux {
             started: Instant::now(),
             settled: AtomicBool::new(false),
             closing: CancellationToken::new(),
+            given_up: AtomicBool::new(false),
             audit,
             limits,
             places: Arc::new(Semaphore::new(MAX_CALLS)),

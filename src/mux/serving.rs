@@ -1,11 +1,19 @@
-//! The lives of the backends: begun, tried again, ended.
+//! The lives of the backends: begun, tried again, ended; and the end of the calls that
+//! outlast them.
 
-use std::sync::{Arc, PoisonError};
+use std::{
+    pin::Pin,
+    sync::{Arc, PoisonError, atomic::Ordering},
+    task::{Context, Poll},
+};
 
 use tokio::task::JoinSet;
 
 use super::Mux;
-use crate::backend::{Backend, State};
+use crate::{
+    backend::{Backend, State},
+    protocol::{Id, Message, RpcError, error::UNAVAILABLE},
+};
 
 impl Mux {
     /// Has `backend` served, once the one whose name it takes has ended.
@@ -40,6 +48,25 @@ impl Mux {
         self.closing.cancel();
     }
 
+    /// From now on each call in flight that is looked at is answered with an error: it
+    /// is not waited for any longer. Wakes nobody; that is for who drives the calls.
+    pub(crate) fn give_up(&self) {
+        self.given_up.store(true, Ordering::Relaxed);
+    }
+
+    /// Polls what a call waits for; `None` once calls are [given up](Self::give_up).
+    pub(super) fn poll_until_given_up<T>(
+        &self,
+        future: Pin<&mut impl Future<Output = T>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<T>> {
+        // A flag, and no waker for each call: this is on the way of every message.
+        if self.given_up.load(Ordering::Relaxed) {
+            return Poll::Ready(None);
+        }
+        future.poll(cx).map(Some)
+    }
+
     /// Ends every backend and waits until they are gone.
     pub async fn stop(&self) {
         self.closing.cancel();
@@ -54,4 +81,11 @@ impl Mux {
         while supervisors.join_next().await.is_some() {}
         self.instances.ended().await;
     }
+}
+
+/// The response to a call that mcpmux ends without.
+pub(crate) fn given_up(id: &Id) -> Message {
+    let text = "mcpmux is stopping and does not wait for this call any longer; \
+                whether it was carried out is not known";
+    Message::failure(Some(id), &RpcError::new(UNAVAILABLE, text))
 }

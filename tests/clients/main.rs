@@ -12,6 +12,7 @@ mod messages;
 mod origins;
 mod resuming;
 mod sessions;
+mod stopping;
 mod subscriptions;
 #[path = "../support/mod.rs"]
 mod support;
