@@ -50,6 +50,15 @@ impl Missing {
         self.code()
     }
 
+    /// Whether there is none, which may be for a moment: it is being restarted.
+    pub(super) fn is_away(&self) -> bool {
+        match self {
+            Self::Nobody => true,
+            Self::Control(error) => error.is_lost(),
+            Self::Other(_) | Self::Unexpected => false,
+        }
+    }
+
     /// The exit code.
     pub(super) fn code(&self) -> ExitCode {
         match self {
@@ -73,13 +82,14 @@ pub(super) async fn ask(config: Option<&Path>, request: &Request) -> Result<Answ
 /// Finds the mcpmux that runs and gives it the request.
 pub(super) async fn find(config: Option<&Path>, request: &Request) -> Result<Found, ControlError> {
     let paths = candidates(&|name| env::var_os(name));
-    let only = paths.len() == 1;
-    for path in paths {
+    // The last of several is that of the system's mcpmux.
+    let systems = paths.len().checked_sub(1).filter(|last| *last > 0);
+    for (place, path) in paths.into_iter().enumerate() {
         let answers = match control::ask(&path, request).await {
             Ok(Some(answers)) => answers,
             Ok(None) => continue,
-            // One of the system's is not everybody's to control.
-            Err(error) if error.is_permission() && !only => continue,
+            // That is not everybody's to control.
+            Err(error) if error.is_permission() && Some(place) == systems => continue,
             Err(error) => return Err(error),
         };
         let served = answers.hello.config.clone();

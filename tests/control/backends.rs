@@ -166,6 +166,34 @@ fn each_server_has_a_state_with_a_time_also_one_that_is_disabled() {
 }
 
 #[test]
+fn who_watches_sees_a_restart() {
+    let desk = Desk::new();
+    let mux = desk.serve();
+    let mut watching = Command::new(env!("CARGO_BIN_EXE_mcpmux"))
+        .args(["status", "--watch"])
+        .env_clear()
+        .env("MCPMUX_CONTROL", desk.socket())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+    let mut shows = |text: &str| {
+        let found = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .any(|line| line.contains(text));
+        assert!(found, "{text}");
+    };
+    shows("1/1 backends up");
+    mux.stop();
+    shows("no mcpmux runs here");
+    let _mux = desk.serve();
+    shows("1/1 backends up");
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+}
+
+#[test]
 fn without_a_journal_the_last_lines_of_a_server_are_shown_and_what_comes() {
     let mut desk = Desk::new();
     let said = |text: &str| Step::Stderr(text.to_owned());

@@ -238,6 +238,20 @@ fn another_user_is_refused_on_either_side() {
     assert_eq!(answers[0]["answer"], "refused");
     mux.logged("refused a control connection of user 65534");
 
+    // Nor is it as if there were none.
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o600)).unwrap();
+    let output = Command::new("setpriv")
+        .args(["--reuid=65533", "--regid=65533", "--clear-groups"])
+        .arg(env!("CARGO_BIN_EXE_mcpmux"))
+        .arg("status")
+        .env_clear()
+        .env("XDG_RUNTIME_DIR", place.dir.path())
+        .output();
+    match output {
+        Ok(output) => assert_ne!(output.status.code(), Some(69), "{output:?}"),
+        Err(error) => eprintln!("NOT RUN, no setpriv: {error}"),
+    }
+
     // A socket that another user put there is told nothing.
     let path = place.dir.path().join("theirs.sock");
     let theirs = path.clone();

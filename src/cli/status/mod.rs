@@ -42,29 +42,21 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, config: Option<&Path>) -> ExitCode {
+    let mut was_there = false;
     loop {
-        let status = match asked(config).await {
-            Ok(status) => status,
-            Err(missing) => return missing.report(),
-        };
-        let status = match only(status, args.name.as_deref()) {
-            Ok(status) => status,
-            Err(missing) => {
-                eprintln!("mcpmux: {missing}");
-                return ExitCode::FAILURE;
-            }
-        };
-        let text = if args.json {
-            match serde_json::to_string_pretty(&status) {
-                Ok(text) => text + "\n",
+        let text = match asked(config).await {
+            Ok(status) => match shown(status, args) {
+                Ok(text) => text,
                 Err(error) => {
                     eprintln!("mcpmux: {error}");
                     return ExitCode::FAILURE;
                 }
-            }
-        } else {
-            screen::screen(&status, Style::of_stdout())
+            },
+            // Who watches sees it come back.
+            Err(missing) if was_there && missing.is_away() => format!("mcpmux: {missing}\n"),
+            Err(missing) => return missing.report(),
         };
+        was_there = args.watch;
         let clear = if args.watch { "\u{1b}[H\u{1b}[2J" } else { "" };
         match print(&format!("{clear}{text}")) {
             // Whoever reads may stop early.
@@ -83,6 +75,18 @@ pub(super) async fn run(args: &Args, config: Option<&Path>) -> ExitCode {
             _ = tokio::signal::ctrl_c() => return ExitCode::SUCCESS,
         }
     }
+}
+
+/// The status as it is printed. Error: why not.
+fn shown(status: Status, args: &Args) -> Result<String, String> {
+    let status = only(status, args.name.as_deref())?;
+    if args.json {
+        let text = serde_json::to_string_pretty(&status);
+        return text
+            .map(|text| text + "\n")
+            .map_err(|error| error.to_string());
+    }
+    Ok(screen::screen(&status, Style::of_stdout()))
 }
 
 async fn asked(config: Option<&Path>) -> Result<Status, Missing> {
