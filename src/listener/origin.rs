@@ -68,24 +68,21 @@ impl Doors {
         }
         let host = match uri.authority() {
             Some(authority) => authority.as_str(),
-            None => headers
-                .get(header::HOST)
-                .and_then(|host| host.to_str().ok())
-                .unwrap_or_default(),
+            None => sole_host(headers).unwrap_or_default(),
         };
         if let Some(local) = local
             && !self.host_allowed(host, local)
         {
             return Err(Refused::Host(host.to_owned()));
         }
-        let Some(origin) = headers.get(header::ORIGIN) else {
-            return Ok(None);
-        };
-        let text = origin.to_str().unwrap_or_default().to_ascii_lowercase();
-        if self.origins.contains(&text) || is_same_origin(&text, host) {
-            return Ok(Some(origin));
+        // Of several each must be right: nobody can say which is meant.
+        for origin in headers.get_all(header::ORIGIN) {
+            let text = origin.to_str().unwrap_or_default().to_ascii_lowercase();
+            if !self.origins.contains(&text) && !is_same_origin(&text, host) {
+                return Err(Refused::Origin(text));
+            }
         }
-        Err(Refused::Origin(text))
+        Ok(headers.get(header::ORIGIN))
     }
 
     fn host_allowed(&self, host: &str, local: IpAddr) -> bool {
@@ -119,6 +116,13 @@ impl Doors {
             .iter()
             .any(|allowed| allowed == name || allowed.eq_ignore_ascii_case(host))
     }
+}
+
+/// The `Host`, of which there is one (RFC 9112, section 3.2).
+fn sole_host(headers: &HeaderMap) -> Option<&str> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let first = hosts.next()?;
+    hosts.next().is_none().then(|| first.to_str().ok())?
 }
 
 /// Whether `origin` is the endpoint itself: a page that mcpmux served.
