@@ -164,7 +164,10 @@ impl Client {
     fn caller(&self, message: &Message, method: &str) -> Result<Option<Caller>, RpcError> {
         let parent = self.parent();
         if let Some(own) = self.mux.limits().caller(parent.name()) {
-            own.request()?;
+            own.request().inspect_err(|exhausted| {
+                let audit = self.mux.audit();
+                audit.refused(parent.name(), &exhausted.to_string());
+            })?;
         }
         if method == method::INITIALIZE {
             return Ok(None);
