@@ -6,6 +6,7 @@ use std::{borrow::Cow, sync::Arc};
 use super::{Subscriber, Unwatched};
 use crate::{
     backend::Exchange,
+    config::Thing,
     mux::{Caller, Mux, catalog::Located},
     protocol::{
         Message, RawObject, RpcError,
@@ -88,7 +89,14 @@ impl Mux {
                 .subscribe(subscriber, &backend, &own, alias, lasting)
                 .await;
             match outcome {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    // A reload may have taken it from the role meanwhile.
+                    let may = self.view(role).may(Thing::Resource, backend.name(), &own);
+                    if !may {
+                        self.watching.unsubscribe(subscriber.client, uri);
+                    }
+                    return may.then_some(()).ok_or((None, String::new()));
+                }
                 Err(unwatched) => {
                     let elsewhere =
                         matches!(&unwatched, Unwatched::Refused(refused) if refused.is_not_found());
