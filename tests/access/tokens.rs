@@ -192,6 +192,18 @@ fn only_a_token_that_is_right_in_everything_lets_in() {
         ("of another issuer", &|_, claims| {
             claims["iss"] = json!("https://evil.example")
         }),
+        ("of an issuer that is like it", &|_, claims| {
+            claims["iss"] = json!(format!("{}/", house.issuer.url))
+        }),
+        ("of several issuers", &|_, claims| {
+            claims["iss"] = json!([house.issuer.url, "https://evil.example"])
+        }),
+        ("for what is like it", &|_, claims| {
+            claims["aud"] = json!(format!("{}/", house.resource))
+        }),
+        ("whose end is a text", &|_, claims| {
+            claims["exp"] = json!((now + 300).to_string())
+        }),
         ("about nobody", &|_, claims| claims["sub"] = Value::Null),
         ("bound to a key", &|_, claims| {
             claims["cnf"] = json!({ "jkt": "x" })
