@@ -70,6 +70,39 @@ fn a_list_of_nothing_but_failures_fails() {
 }
 
 #[test]
+fn an_endpoint_that_is_elsewhere_or_speaks_no_tls_is_said_to() {
+    let (peer, elsewhere) = (Peer::new(legacy(&["t"])), Peer::http(legacy(&["t"])));
+    let plain = Setup::one("b", &peer).serve();
+    let redirect = Step::Respond {
+        status: 307,
+        headers: vec![(
+            "Location".to_owned(),
+            format!("{}?token=hush", elsewhere.url()),
+        )],
+        body: String::new(),
+    };
+    let moved = Peer::http(Script::default().on("server/discover", [redirect]));
+    let yaml = format!(
+        "backends:\n  - {{ name: plain, transport: http, endpoint: 'https://{}/' }}\n  - {{ name: moved, transport: http, endpoint: '{}' }}\n",
+        plain.address(),
+        moved.url()
+    );
+    let output = Desk::new(&yaml).run(&["list"]);
+    exits(&output, 1);
+    let said = err(&output);
+    assert!(
+        said.contains("plain: cannot connect: it does not speak TLS"),
+        "{said}"
+    );
+    let origin = elsewhere.url().replace("/mcp", "");
+    assert!(
+        said.contains(&format!("another origin ({origin})")),
+        "{said}"
+    );
+    assert!(!said.contains("hush"), "{said}");
+}
+
+#[test]
 fn a_list_without_backends_says_that_there_are_none() {
     let output = Desk::new("backends: []").run(&["list"]);
     exits(&output, 0);

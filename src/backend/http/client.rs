@@ -1,7 +1,7 @@
 //! The HTTP client of one backend: pooled connections, direct or through the
 //! system's proxy, and redirects that never leave the configured origin.
 
-use std::{error::Error, fmt::Write, path::Path, sync::Arc, time::Duration};
+use std::{error::Error, fmt::Write, io, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
@@ -212,11 +212,11 @@ impl Client {
             return Some(Err("it redirects to what is no URL".to_owned()));
         };
         if target.origin() != self.endpoint.origin() {
-            return Some(Err(
-                "it redirects to another origin, which must not get this backend's requests: \
-                 set endpoint to the address it moved to"
-                    .to_owned(),
-            ));
+            return Some(Err(format!(
+                "it redirects to another origin ({}), which must not get this backend's requests: \
+                 set endpoint to the address it moved to",
+                target.origin().ascii_serialization()
+            )));
         }
         if !followed {
             return Some(Err(format!(
@@ -258,8 +258,25 @@ pub(super) fn failure(error: &(dyn Error + 'static), connecting: bool) -> Backen
     } else {
         "the HTTP exchange failed".to_owned()
     };
-    let _ = write!(text, ": {}", innermost(error));
+    let cause = innermost(error);
+    let _ = if is_no_tls(cause) {
+        write!(text, ": it does not speak TLS: is https right in endpoint?")
+    } else {
+        write!(text, ": {cause}")
+    };
     BackendError::Http(text)
+}
+
+/// Whether what came in place of a handshake was none, as from a server of plain HTTP.
+fn is_no_tls(mut cause: &(dyn Error + 'static)) -> bool {
+    // An I/O error passes over what it holds when it is asked for its source.
+    while let Some(held) = cause
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref)
+    {
+        cause = held;
+    }
+    matches!(cause.downcast_ref(), Some(rustls::Error::InvalidMessage(_)))
 }
 
 #[cfg(test)]
