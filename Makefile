@@ -25,6 +25,7 @@ units = $(DESTDIR)$(UNITDIR)
 bash = $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mcpmux
 zsh = $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_mcpmux
 fish = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/mcpmux.fish
+man = $(DESTDIR)$(PREFIX)/share/man/man1
 
 SCRIPTS := .ci/run systemd/verify tests/prepare tests/conformance/install tests/oauth/install tests/systemd/machine \
 	tests/systemd/vm/run tests/systemd/vm/image tests/systemd/vm/inside tests/real/install
@@ -83,7 +84,7 @@ fuzz: ## look for inputs that break what must hold, FUZZ=60 seconds each
 	    MCPMUX_FUZZ=$(FUZZ) $(CARGO) test --locked --test fuzz -- --test-threads 1; \
 	fi
 
-install: $(BINARY) ## install the binary, units, completions and an example
+install: $(BINARY) ## install the binary, units, manual, completions and an example
 	install -D -m 755 $(BINARY) $(bin)/mcpmux
 	install -d $(units)
 	for unit in mcpmux.socket mcpmux.service mcpmux.slice; do \
@@ -94,6 +95,7 @@ install: $(BINARY) ## install the binary, units, completions and an example
 	$(BINARY) completions bash > $(bash)
 	$(BINARY) completions zsh > $(zsh)
 	$(BINARY) completions fish > $(fish)
+	$(BINARY) man $(man)
 	install -D -m 644 -t $(doc) README.md SECURITY.md CHANGELOG.md mcpmux.example.yaml
 	install -D -m 644 -t $(doc)/docs docs/*.md
 	install -D -m 644 -t $(doc)/drop-ins systemd/drop-ins/*.conf
@@ -107,6 +109,7 @@ endif
 uninstall: ## remove what install installed, but for the configuration
 	@test -n "$(DESTDIR)" || systemctl --user disable --now mcpmux.socket mcpmux.service 2>/dev/null || true
 	rm -f $(bin)/mcpmux $(units)/mcpmux.socket $(units)/mcpmux.service $(units)/mcpmux.slice $(bash) $(zsh) $(fish)
+	rm -f $(man)/mcpmux.1 $(man)/mcpmux-*.1
 	rm -rf $(doc)
 	@test -n "$(DESTDIR)" || systemctl --user daemon-reload 2>/dev/null || true
 

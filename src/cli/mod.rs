@@ -25,6 +25,7 @@ mod exit;
 mod keys;
 mod list;
 mod logs;
+mod man;
 mod regret;
 mod reload;
 mod running;
@@ -121,6 +122,12 @@ enum Verb {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Write the manual pages into a directory (for `make install`)
+    #[command(hide = true)]
+    Man {
+        /// The directory
+        directory: PathBuf,
+    },
     /// End command backends when mcpmux was killed (started by mcpmux itself)
     #[command(hide = true)]
     Guard,
@@ -136,7 +143,7 @@ impl Verb {
     fn has_credentials(&self) -> bool {
         !matches!(
             self,
-            Self::DemoServer | Self::Completions { .. } | Self::Guard
+            Self::DemoServer | Self::Completions { .. } | Self::Man { .. } | Self::Guard
         )
     }
 }
@@ -195,6 +202,7 @@ pub fn run() -> ExitCode {
                 _ => ExitCode::SUCCESS,
             }
         }
+        Verb::Man { directory } => man::run(Cli::command(), &directory),
         Verb::ExecBackend => {
             eprintln!("mcpmux: {}", exec::run());
             exec::CANNOT_EXECUTE.into()

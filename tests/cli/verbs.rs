@@ -1,6 +1,9 @@
 //! The verbs themselves: version, help, completions, wrong usage.
 
-use std::{env, fs::File};
+use std::{
+    env,
+    fs::{self, File},
+};
 
 use super::{Desk, err, exits, out};
 
@@ -117,4 +120,32 @@ fn completions_are_printed_for_the_shells() {
         exits(&output, 0);
         assert!(out(&output).contains("demo-server"), "{shell}");
     }
+}
+
+#[test]
+fn every_verb_has_a_manual_page_with_its_examples() {
+    let desk = Desk::new("");
+    exits(&desk.run(&["man", "share/man1"]), 0);
+    let page = |name: &str| {
+        let path = desk.path().join("share/man1").join(name);
+        fs::read_to_string(path).unwrap_or_else(|error| panic!("{name}: {error}"))
+    };
+    for (name, parts) in [
+        (
+            "mcpmux.1",
+            &["FILES", "ENVIRONMENT", "mcpmux\\-serve(1)"][..],
+        ),
+        ("mcpmux-serve.1", &["SIGNALS", "SIGHUP", "EXAMPLES"]),
+        (
+            "mcpmux-list.1",
+            &["EXIT STATUS", "EXAMPLES", "OPTIONS OF EVERY COMMAND"],
+        ),
+        ("mcpmux-auth-login.1", &["NOTES", "EXIT STATUS"]),
+        ("mcpmux-completions.1", &["EXAMPLE"]),
+    ] {
+        for part in parts {
+            assert!(page(name).contains(part), "{name}: {part}: {}", page(name));
+        }
+    }
+    assert!(!desk.path().join("share/man1/mcpmux-guard.1").exists());
 }
