@@ -117,6 +117,23 @@ fn the_readme_has_the_reference_of_every_key() {
     }
 }
 
+#[test]
+fn every_configuration_in_a_page_is_right() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = fs::read_dir(root.join("docs")).unwrap();
+    let mut pages: Vec<_> = docs.map(|entry| entry.unwrap().path()).collect();
+    pages.push(root.join("README.md"));
+    let mut tried = 0;
+    for page in pages {
+        let text = fs::read_to_string(page).unwrap();
+        for block in text.split("```yaml\n").skip(1) {
+            parse(block.split("```").next().unwrap_or_default());
+            tried += 1;
+        }
+    }
+    assert!(tried >= 4, "{tried} configurations");
+}
+
 /// The headings of a page, as a link has them after its `#`.
 fn anchors(page: &str) -> Vec<String> {
     let headings = page.lines().filter(|line| line.starts_with('#'));
