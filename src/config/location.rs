@@ -301,7 +301,7 @@ mod tests {
         );
         assert!(lines[1].contains("1.yaml:1:20: backends[0].name: is the name of another"));
         assert!(lines[1].contains("config.yaml:2)"));
-        assert!(lines[2].contains("2.yaml:1:1: listen: is not a known key"));
+        assert!(lines[2].contains("2.yaml:1:1: listen: is for the main file"));
         assert!(lines[3].ends_with("3.yaml: is not valid UTF-8 (line 2)"));
         assert!(lines[4].contains("4.yaml: cannot be read: "));
     }

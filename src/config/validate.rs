@@ -287,8 +287,13 @@ impl<'a> Walk<'a> {
                     .map(|_| format!("{name}.{}", key.text))
             });
         let suggestion = deeper.or_else(|| nearest(&key.text, known));
-        let what = "is not a known key".to_owned();
-        self.problem(key.at, path, what, suggestion.clone());
+        let main = path == key.text && !super::schema()["properties"][path].is_null();
+        let what = if main {
+            "is for the main file: a drop-in has `backends` alone"
+        } else {
+            "is not a known key"
+        };
+        self.problem(key.at, path, what.to_owned(), suggestion.clone());
         suggestion
     }
 
