@@ -242,8 +242,8 @@ fn an_encrypted_credential_is_made_where_the_manager_takes_one() {
         fs::write(bin.join(name), format!("#!/bin/sh\n{text}\n")).unwrap();
         fs::set_permissions(bin.join(name), fs::Permissions::from_mode(0o755)).unwrap();
     };
-    script("systemctl", "echo 257.4-1");
-    let creds = "case $1 in --version) echo 'systemd 257 (257.4-1)';; *) \
+    script("systemctl", "echo 258.4-1");
+    let creds = "case $1 in --version) echo 'systemd 258 (258.4-1)';; *) \
                  echo \"$*\" > \"$HOME/arguments\"; for last; do :; done; cat > \"$last\";; esac";
     script("systemd-creds", creds);
     let path = format!("{}:/usr/bin:/bin", bin.display());
@@ -275,7 +275,7 @@ fn an_encrypted_credential_is_made_where_the_manager_takes_one() {
     fs::remove_file(&file).unwrap();
     script(
         "systemd-creds",
-        "[ $1 = --version ] && echo 'systemd 257' || { echo no TPM >&2; exit 1; }",
+        "[ $1 = --version ] && echo 'systemd 258' || { echo no TPM >&2; exit 1; }",
     );
     let told = run();
     assert_eq!(told.code, Some(1), "{told:?}");

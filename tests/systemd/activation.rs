@@ -65,19 +65,19 @@ fn nothing_runs_until_connected(session: &Session) {
 fn a_slow_backend_does_not_delay_readiness(session: &Session) {
     let _setup = Setup::new(
         session,
-        &(demo("demo", "") + &shell("slow", "exec sleep 30")),
+        &(demo("demo", "") + &shell("slow", "exec sleep 1000")),
     );
     let started = Instant::now();
     session.systemctl(&["start", "mcpmux.service"]);
     assert!(
-        started.elapsed() < Duration::from_secs(3),
+        started.elapsed() < Duration::from_secs(20),
         "READY took {:?}",
         started.elapsed()
     );
     // Nor another backend's calls.
     Client::shipped().assert_echo("demo");
     assert!(
-        started.elapsed() < Duration::from_secs(4),
+        started.elapsed() < Duration::from_secs(25),
         "the first call took {:?}",
         started.elapsed()
     );

@@ -40,7 +40,7 @@ enum Verb {
     /// The vault is an encrypted file; this is about where its key is. Without
     /// an option the key becomes an encrypted credential of systemd's, which
     /// only this machine can read, where the service manager takes those: the
-    /// system's, and a user's from systemd 256 on. What is there already is kept.
+    /// system's, and a user's from systemd 258 on. What is there already is kept.
     InitVault(init_vault::Args),
 }
 

@@ -16,8 +16,10 @@ use crate::{
     credential::vault::{place, source},
 };
 
-/// From this version on a user's manager takes encrypted credentials.
-const USERS: u32 = 256;
+/// From this version on a user's manager takes encrypted credentials. Those of 256
+/// and 257 look for the machine's key themselves, which is root's
+/// (<https://github.com/systemd/systemd/issues/37598>).
+const USERS: u32 = 258;
 
 /// From this version on the system's manager does.
 const SYSTEMS: u32 = 250;
@@ -197,17 +199,18 @@ mod tests {
     }
 
     #[test]
-    fn encrypted_credentials_are_taken_by_a_users_manager_from_256_on() {
+    fn encrypted_credentials_are_taken_by_a_users_manager_from_258_on() {
         let manager = |system, manager, creds| Manager {
             system,
             versions: (manager, creds),
         };
-        assert!(manager(false, Some(256), Some(256)).takes_encrypted());
+        assert!(manager(false, Some(258), Some(258)).takes_encrypted());
         assert!(manager(true, Some(252), Some(252)).takes_encrypted());
         for (system, versions) in [
             (false, (Some(252), Some(252))),
-            (false, (Some(257), None)),
-            (false, (None, Some(257))),
+            (false, (Some(257), Some(257))),
+            (false, (Some(258), None)),
+            (false, (None, Some(258))),
             (true, (Some(249), Some(249))),
         ] {
             let manager = manager(system, versions.0, versions.1);
