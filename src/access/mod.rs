@@ -148,8 +148,8 @@ impl Access {
     }
 
     /// Whether `peer` may come in without a credential, as far as its connection goes.
-    pub fn knows(&self, peer: &Peer) -> bool {
-        self.now.load().by_connection(peer).is_some()
+    pub async fn knows(&self, peer: &Peer) -> bool {
+        self.vouches(peer).await && self.now.load().by_connection(peer).is_some()
     }
 
     /// Who is at the other end of a TCP connection that was just accepted.
@@ -198,7 +198,7 @@ impl Access {
     /// A connection of nobody that is known is kept only where a credential may
     /// still say who it is; `why` it is not known.
     async fn met(&self, peer: Peer, why: &str) -> Result<Peer, Refused> {
-        if self.knows(&peer) {
+        if self.knows(&peer).await {
             return Ok(peer);
         }
         let certificate = peer.local.is_some() && self.tls.as_ref().is_some_and(Tls::is_mutual);

@@ -18,6 +18,7 @@ use crate::control::{Answer, Reloaded, Request};
 #[command(after_help = "\
 Backends whose settings are equal go on as they are, with their calls. Those that are gone or
 replaced take no new calls, and end once the calls in flight have, after 10 s at the latest.
+Roles, access, limits and audit are in effect at once; what needs a restart is named.
 
 Exit status: 0 if it was read, 78 if it has errors (then nothing has changed), 69 if no mcpmux
 runs, 77 if it is another user's.")]

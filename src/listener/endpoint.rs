@@ -72,7 +72,7 @@ impl Endpoint {
     ) -> Response<Reply> {
         let path = request.uri().path();
         // What is not for clients is for who needs no credential to come in.
-        if matches!(path, HEALTH | callback::PATH) && !self.access.knows(peer) {
+        if matches!(path, HEALTH | callback::PATH) && !self.access.knows(peer).await {
             return plain(StatusCode::FORBIDDEN, format!("{Refused}\n"));
         }
         if path == HEALTH {

@@ -43,6 +43,10 @@ fn a_certificate_that_is_revoked_lets_in_nobody_not_even_on_a_connection_that_is
         let answer = open[1].ask("").expect("an answer");
         (status(&answer) == "401").then_some(())
     });
+    for (line, health) in open.iter_mut().zip(["200", "403"]) {
+        let answer = line.get("/healthz").expect("an answer");
+        assert_eq!(status(&answer), health);
+    }
     assert_eq!(status(&open[0].ask("").expect("an answer")), "200");
     begin(address, &ours, Some(&soon)).expect_err("it is revoked");
     begin(address, &ours, Some(&good)).expect("an answer");

@@ -155,6 +155,12 @@ impl Line {
         self.answer()
     }
 
+    /// Asks for what is at `path`.
+    pub(crate) fn get(&mut self, path: &str) -> io::Result<String> {
+        write!(self.0, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+        self.answer()
+    }
+
     /// Reads an answer whose length is told.
     fn answer(&mut self) -> io::Result<String> {
         let mut answer = String::new();
