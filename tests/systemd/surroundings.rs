@@ -201,7 +201,7 @@ fn folders_are_the_users_alone(session: &Session) {
     let environment = fs::read(format!("/proc/{}/environ", session.main_pid())).unwrap();
     let environment = String::from_utf8(environment).unwrap();
     let variable = |name: &str| {
-        let variables = environment.split('\0');
+        let mut variables = environment.split('\0');
         let value = variables.find_map(|own| own.strip_prefix(name));
         PathBuf::from(value.unwrap())
     };
