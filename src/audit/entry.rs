@@ -1,12 +1,20 @@
 //! One call while it is under way. However it ends, there is a record of it.
 
-use std::{borrow::Cow, sync::Arc, time::Instant};
+use std::{
+    borrow::Cow,
+    sync::{Arc, LazyLock},
+    time::Instant,
+};
 
-use memchr::memmem;
+use memchr::memmem::Finder;
 use serde_json::value::RawValue;
 
 use super::{Audit, record::Record};
 use crate::protocol::{Kind, Message, RawObject, error, method};
+
+/// What is looked for in every request and result, most of which do not have it.
+static TRACE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"traceparent\""));
+static FAILURE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"isError\""));
 
 /// The record of a call that is under way. One that is dropped before its
 /// response was that of a caller that went away.
@@ -115,7 +123,7 @@ fn arguments(request: &Message) -> Option<Box<RawValue>> {
 /// tracing clients put it.
 fn trace(request: &Message) -> Option<String> {
     let params = request.payload()?;
-    memmem::find(params.as_bytes(), b"\"traceparent\"")?;
+    TRACE.find(params.as_bytes())?;
     let params = RawObject::parse(params).ok()?;
     let meta = RawObject::parse(params.get("_meta").ok()??).ok()?;
     let parent = meta.get_str("traceparent").ok()??;
@@ -128,7 +136,7 @@ fn trace(request: &Message) -> Option<String> {
 fn is_error(response: &Message) -> bool {
     let result = response
         .payload()
-        .filter(|result| memmem::find(result.as_bytes(), b"\"isError\"").is_some());
+        .filter(|result| FAILURE.find(result.as_bytes()).is_some());
     let said = result.and_then(|result| RawObject::parse(result).ok()?.get("isError").ok()?);
     said == Some("true")
 }

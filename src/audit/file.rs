@@ -10,7 +10,7 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread,
     time::Duration,
@@ -27,6 +27,10 @@ const WAITING: usize = 8192;
 
 /// The most bytes written at once.
 const BATCH: usize = 256 * 1024;
+
+/// How long records are gathered before they are written: a thread that was woken for
+/// each of them would cost as much as the call.
+const GATHERING: Duration = Duration::from_millis(50);
 
 /// How long the end waits for the disk.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -105,20 +109,24 @@ impl Writer {
         let mut lines = 0;
         while let Ok(item) = items.recv() {
             let mut flushed = Vec::new();
-            let mut next = Ok(item);
-            loop {
-                match next {
-                    Ok(Item::Line(line)) => {
+            let mut next = Some(item);
+            if let Some(Item::Line(_)) = next {
+                thread::sleep(GATHERING);
+            }
+            while let Some(item) = next.take() {
+                match item {
+                    Item::Line(line) => {
                         batch.extend_from_slice(&line);
                         lines += 1;
                     }
-                    Ok(Item::Flush(done)) => flushed.push(done),
-                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+                    Item::Flush(done) => flushed.push(done),
                 }
                 if batch.len() >= BATCH {
-                    break;
+                    self.append(&batch, lines);
+                    batch.clear();
+                    lines = 0;
                 }
-                next = items.recv_timeout(Duration::ZERO);
+                next = items.try_recv().ok();
             }
             self.append(&batch, lines);
             batch.clear();

@@ -68,18 +68,21 @@ fn a_page_of_elsewhere_and_a_rebound_name_are_refused_though_the_user_is_right()
     ] {
         assert_eq!(begin(address, headers), 403, "{headers:?}");
     }
-    // Nor is there one among several.
+    // Nor is there one among several, and without exactly one Host nothing is served
+    // (RFC 9112, section 3.2).
     let own = format!("http://{address}");
-    for several in [
-        format!("Host: {address}\r\nHost: {rebound}\r\n"),
-        format!("Host: {address}\r\nHost: {address}\r\n"),
-        format!("Host: {address}\r\nOrigin: {own}\r\nOrigin: https://evil.example\r\n"),
-        format!("X-Forwarded-Host: {address}\r\n"),
+    let two_origins =
+        format!("Host: {address}\r\nOrigin: {own}\r\nOrigin: https://evil.example\r\n");
+    for (several, status) in [
+        (format!("Host: {address}\r\nHost: {rebound}\r\n"), 400),
+        (format!("Host: {address}\r\nHost: {address}\r\n"), 400),
+        (two_origins, 403),
+        (format!("X-Forwarded-Host: {address}\r\n"), 400),
     ] {
         let mut connection = Connection::open(address);
         let head = format!("GET /mcp HTTP/1.1\r\n{several}Connection: close\r\n\r\n");
         connection.send(head.as_bytes()).expect("sent");
-        assert_eq!(connection.reply().status, 403, "{several}");
+        assert_eq!(connection.reply().status, status, "{several}");
     }
     assert_eq!(begin(address, &[("Origin", &own)]), 200);
 }
