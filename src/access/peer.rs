@@ -1,10 +1,10 @@
 //! The other end of a connection, as far as the connection itself tells.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
-use super::{Identity, Principal, certificate::Certificate};
+use super::{Identity, Principal, certificate::Certificate, keys::Key};
 use crate::config::Door;
 
 /// The other end of a connection; found once, when it is accepted.
@@ -19,6 +19,8 @@ pub struct Peer {
     pub(super) found: Found,
     /// Who that is, by the terms of this number.
     pub(super) known: ArcSwap<(u64, Option<Principal>)>,
+    /// Who showed which key over it last, by the terms of this number.
+    pub(super) keyed: ArcSwapOption<(u64, Arc<Key>, Principal)>,
 }
 
 /// What was found of it.
@@ -48,6 +50,7 @@ impl Peer {
             from,
             found,
             known: ArcSwap::from_pointee((0, None)),
+            keyed: ArcSwapOption::empty(),
         }
     }
 }

@@ -5,12 +5,13 @@
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
+    mem,
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
     thread,
     time::Duration,
@@ -22,11 +23,9 @@ use tracing::{error, info};
 
 use super::record::Record;
 
-/// Records that may wait for the disk; beyond, they are lost and counted.
-const WAITING: usize = 8192;
-
-/// The most bytes written at once.
-const BATCH: usize = 256 * 1024;
+/// The most bytes of records that may wait for the disk; beyond, they are lost and
+/// counted.
+const WAITING: usize = 2 << 20;
 
 /// How long records are gathered before they are written: a thread that was woken for
 /// each of them would cost as much as the call.
@@ -35,68 +34,85 @@ const GATHERING: Duration = Duration::from_millis(50);
 /// How long the end waits for the disk.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-enum Item {
-    Line(Vec<u8>),
+/// Why the thread that writes is woken.
+enum Call {
+    /// Something waits where nothing did.
+    Lines,
+    /// All that waits is to be written now, and that said.
     Flush(SyncSender<()>),
 }
 
 /// The file, as those see it who record.
 #[derive(Debug)]
 pub(super) struct File {
-    items: Mutex<SyncSender<Item>>,
+    waiting: Arc<Mutex<Lines>>,
+    calls: SyncSender<Call>,
     lost: Arc<AtomicU64>,
+}
+
+/// Records that wait for the disk, a line each.
+#[derive(Debug, Default)]
+struct Lines {
+    text: Vec<u8>,
+    count: u64,
 }
 
 impl File {
     /// Begins to write to `path`. Error: no thread can be had.
     pub(super) fn open(path: PathBuf) -> io::Result<Self> {
-        let (sender, items) = sync_channel(WAITING);
+        let (calls, called) = sync_channel(16);
+        let waiting = Arc::<Mutex<Lines>>::default();
         let lost = Arc::<AtomicU64>::default();
         let writer = Writer {
             path,
+            waiting: Arc::clone(&waiting),
             file: None,
             lost: Arc::clone(&lost),
             failing: false,
         };
         thread::Builder::new()
             .name("audit".to_owned())
-            .spawn(move || writer.run(&items))?;
+            .spawn(move || writer.run(&called))?;
         Ok(Self {
-            items: Mutex::new(sender),
+            waiting,
+            calls,
             lost,
         })
     }
 
     /// Appends a record, unless too many wait.
     pub(super) fn write(&self, record: &Record<'_>) {
-        let Ok(mut line) = serde_json::to_vec(record) else {
-            return;
-        };
-        line.push(b'\n');
-        let sender = self.items.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
-            sender.try_send(Item::Line(line))
-        {
+        let mut waiting = lock(&self.waiting);
+        let length = waiting.text.len();
+        if length > WAITING || serde_json::to_writer(&mut waiting.text, record).is_err() {
+            waiting.text.truncate(length);
             self.lost.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        waiting.text.push(b'\n');
+        waiting.count += 1;
+        if length == 0 {
+            // One that is not heard has others before it.
+            let _ = self.calls.try_send(Call::Lines);
         }
     }
 
     /// Waits until all records before are written, or cannot be.
     pub(super) fn flush(&self) {
         let (done, wait) = sync_channel(1);
-        let sender = self
-            .items
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        if sender.try_send(Item::Flush(done)).is_ok() {
+        if self.calls.try_send(Call::Flush(done)).is_ok() {
             let _ = wait.recv_timeout(PATIENCE);
         }
     }
 }
 
+fn lock(lines: &Mutex<Lines>) -> MutexGuard<'_, Lines> {
+    lines.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 struct Writer {
     path: PathBuf,
+    waiting: Arc<Mutex<Lines>>,
     file: Option<fs::File>,
     lost: Arc<AtomicU64>,
     /// The last write failed, which was said.
@@ -104,35 +120,25 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, items: &Receiver<Item>) {
-        let mut batch = Vec::new();
-        let mut lines = 0;
-        while let Ok(item) = items.recv() {
-            let mut flushed = Vec::new();
-            let mut next = Some(item);
-            if let Some(Item::Line(_)) = next {
-                thread::sleep(GATHERING);
-            }
-            while let Some(item) = next.take() {
-                match item {
-                    Item::Line(line) => {
-                        batch.extend_from_slice(&line);
-                        lines += 1;
-                    }
-                    Item::Flush(done) => flushed.push(done),
-                }
-                if batch.len() >= BATCH {
-                    self.append(&batch, lines);
-                    batch.clear();
-                    lines = 0;
-                }
-                next = items.try_recv().ok();
-            }
-            self.append(&batch, lines);
-            batch.clear();
-            lines = 0;
-            for done in flushed {
-                let _ = done.send(());
+    /// Writes until nobody records any more.
+    fn run(mut self, calls: &Receiver<Call>) {
+        // What waits is taken by giving the room of what was written for it.
+        let mut taken = Lines::default();
+        loop {
+            let mut called = match calls.recv() {
+                Ok(Call::Lines) => calls.recv_timeout(GATHERING),
+                Ok(flush) => Ok(flush),
+                Err(_) => Err(RecvTimeoutError::Disconnected),
+            };
+            mem::swap(&mut taken, &mut *lock(&self.waiting));
+            self.append(&taken.text, taken.count);
+            taken.text.clear();
+            taken.text.shrink_to(WAITING / 8);
+            taken.count = 0;
+            match &mut called {
+                Ok(Call::Flush(done)) => _ = done.send(()),
+                Ok(Call::Lines) | Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
