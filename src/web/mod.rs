@@ -1,6 +1,7 @@
 //! What every HTTP client in this program shares: how a server is reached
 //! ([`connector`], [`dial`]), with which TLS ([`tls`]), through which proxy ([`proxy`]),
-//! how bytes are copied ([`buffers`]), and how it is told who asks. What is asked, and of whom, is the clients' own.
+//! and how it is told who asks. What is asked, and of whom, is the clients' own. How
+//! small messages are copied and written ([`buffers`]) concerns the listener as well.
 
 mod buffers;
 mod connector;
