@@ -9,7 +9,7 @@ use std::{
 use tokio::task::spawn_blocking;
 
 use super::exit;
-use crate::control::{self, Answers, ControlError, Request, candidates};
+use crate::control::{self, Answers, ControlError, Request, candidates, is_nowhere};
 
 /// What was found where a mcpmux would be.
 pub(super) enum Found {
@@ -32,6 +32,12 @@ pub(super) enum Missing {
     /// None runs.
     #[error("no mcpmux runs here (`systemctl --user start mcpmux`, or `mcpmux serve`)")]
     Nobody,
+    /// None was found, and one in a terminal would not be.
+    #[error(
+        "no mcpmux runs here that can be found: XDG_RUNTIME_DIR is not set, so one that runs \
+         without systemd has no control socket. Set it for both, as a login session does"
+    )]
+    Unfindable,
     /// One runs, with another configuration.
     #[error("the mcpmux that runs serves another configuration ({})", .0.display())]
     Other(PathBuf),
@@ -53,7 +59,7 @@ impl Missing {
     /// Whether there is none, which may be for a moment: it is being restarted.
     pub(super) fn is_away(&self) -> bool {
         match self {
-            Self::Nobody => true,
+            Self::Nobody | Self::Unfindable => true,
             Self::Control(error) => error.is_lost(),
             Self::Other(_) | Self::Unexpected => false,
         }
@@ -62,7 +68,7 @@ impl Missing {
     /// The exit code.
     pub(super) fn code(&self) -> ExitCode {
         match self {
-            Self::Nobody | Self::Other(_) => exit::UNAVAILABLE.into(),
+            Self::Nobody | Self::Unfindable | Self::Other(_) => exit::UNAVAILABLE.into(),
             Self::Control(error) if error.is_permission() => exit::NOT_PERMITTED.into(),
             Self::Control(error) if error.is_lost() => exit::UNAVAILABLE.into(),
             Self::Control(_) | Self::Unexpected => ExitCode::FAILURE,
@@ -75,6 +81,7 @@ pub(super) async fn ask(config: Option<&Path>, request: &Request) -> Result<Answ
     match find(config, request).await? {
         Found::Running { answers, .. } => Ok(answers),
         Found::Other(config) => Err(Missing::Other(config)),
+        Found::Nobody if is_nowhere(&|name| env::var_os(name)) => Err(Missing::Unfindable),
         Found::Nobody => Err(Missing::Nobody),
     }
 }

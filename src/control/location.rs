@@ -47,6 +47,11 @@ pub fn candidates(variable: Variable<'_>) -> Vec<PathBuf> {
     paths
 }
 
+/// Whether a mcpmux with this environment would serve none, though nobody forbids it.
+pub fn is_nowhere(variable: Variable<'_>) -> bool {
+    variable(VARIABLE).is_none() && own(variable).is_none()
+}
+
 fn in_runtime_directory(variable: Variable<'_>) -> Option<PathBuf> {
     let directories = variable("RUNTIME_DIRECTORY")?;
     // Several are separated by colons.

@@ -22,7 +22,7 @@ mod tools;
 
 pub use backends::{Deed, Served, Status};
 pub use client::{Answers, ControlError, ask};
-pub use location::{VARIABLE, candidates};
+pub use location::{VARIABLE, candidates, is_nowhere};
 pub use logs::Log;
 pub use message::{Answer, Hello, PROTOCOL, Request};
 pub use reload::{Ask, Reload, Reloaded};

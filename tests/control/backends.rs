@@ -261,7 +261,12 @@ fn what_cannot_be_done_is_said() {
     let nobody = desk.run(&["status"]);
     assert_eq!(nobody.status.code(), Some(69));
     let said = String::from_utf8_lossy(&nobody.stderr);
-    assert!(said.contains("no mcpmux runs here"), "{said}");
+    assert!(said.contains("no mcpmux runs here ("), "{said}");
+    let mut blind = Command::new(env!("CARGO_BIN_EXE_mcpmux"));
+    let blind = blind.arg("status").env_clear().output().unwrap();
+    assert_eq!(blind.status.code(), Some(69));
+    let said = String::from_utf8_lossy(&blind.stderr);
+    assert!(said.contains("XDG_RUNTIME_DIR is not set"), "{said}");
     let _mux = desk.serve();
     let unknown = desk.run(&["stop", "c"]);
     assert_eq!(unknown.status.code(), Some(1));
