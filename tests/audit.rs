@@ -154,13 +154,20 @@ fn arguments_are_recorded_of_the_tools_that_are_named() {
     for tool in ["b__good", "b__bad"] {
         client.request("tools/call", &members(tool)).result();
     }
-    recorded.records(2);
+    // Whoever reads line by line must not take what a client wrote for a record.
+    let forged = "\"name\":\"b__good\",\"arguments\":{\"a\":\r\n{\"caller\":\"root\"}\n}";
+    client.request("tools/call", forged).result();
+    let third = &recorded.records(3)[2];
+    assert_eq!(third["arguments"]["a"]["caller"], "root", "{third}");
+    assert_ne!(third["caller"], "root");
     let text = fs::read_to_string(&recorded.path).unwrap();
     let lines: Vec<_> = text.lines().collect();
     assert!(lines[0].contains(r#""arguments":{"a":1.0}"#), "{text}");
     assert!(!lines[1].contains("arguments"), "{text}");
     let trace = r#""trace":"0af7651916cd43dd8448eb211c80319c""#;
-    assert!(lines.iter().all(|line| line.contains(trace)), "{text}");
+    assert_eq!(lines.len(), 3, "{text}");
+    let traced = |line: &&str| line.contains(trace);
+    assert!(lines[..2].iter().all(traced), "{text}");
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod admitted;
 mod certificate;
 mod denial;
 mod fresh;
+mod keyed;
 pub mod keys;
 mod log;
 mod owner;
@@ -36,6 +37,7 @@ mod users;
 pub use admitted::Admitted;
 use admitted::By;
 pub use denial::{Denied, Refused};
+use keyed::Keyed;
 use log::Log;
 use peer::Found;
 pub use peer::Peer;
@@ -311,27 +313,26 @@ impl Access {
 /// like one: what a client sends that it was not asked for is nothing.
 async fn key(terms: &Terms, text: &str, peer: &Peer) -> Option<Result<(Principal, By), Denied>> {
     let book = terms.keys.as_ref()?.now().await;
+    let now = SystemTime::now();
+    if let Some(before) = &*peer.keyed.load()
+        && before.is(terms.number, &book, text, now)
+    {
+        return Some(Ok((before.who.clone(), By::Key(Arc::clone(&before.key)))));
+    }
     if !book.is_in_use() && !terms.required && !keys::is_claimed(text) {
         return None;
     }
-    let Some(key) = book.find(text, SystemTime::now()) else {
+    let Some(key) = book.find(text, now).cloned() else {
         return Some(Err(Denied::wrong()));
     };
-    let by = By::Key(Arc::clone(key));
-    // Most requests of a connection show the same one.
-    if let Some(before) = &*peer.keyed.load()
-        && before.0 == terms.number
-        && Arc::ptr_eq(&before.1, key)
-    {
-        return Some(Ok((before.2.clone(), by)));
-    }
     let identity = Identity::Key(key.name.clone());
     let recognised = Recognised {
         role: key.role.as_deref(),
         ..Recognised::by(&identity)
     };
     let who = terms.principal(recognised, &peer.door);
-    let keyed = (terms.number, Arc::clone(key), who.clone());
+    let by = By::Key(Arc::clone(&key));
+    let keyed = Keyed::new(terms.number, book, text, key, who.clone());
     peer.keyed.store(Some(Arc::new(keyed)));
     Some(Ok((who, by)))
 }

@@ -1,10 +1,10 @@
 //! The other end of a connection, as far as the connection itself tells.
 
-use std::{net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
-use super::{Identity, Principal, certificate::Certificate, keys::Key};
+use super::{Identity, Principal, certificate::Certificate, keyed::Keyed};
 use crate::config::Door;
 
 /// The other end of a connection; found once, when it is accepted.
@@ -19,8 +19,8 @@ pub struct Peer {
     pub(super) found: Found,
     /// Who that is, by the terms of this number.
     pub(super) known: ArcSwap<(u64, Option<Principal>)>,
-    /// Who showed which key over it last, by the terms of this number.
-    pub(super) keyed: ArcSwapOption<(u64, Arc<Key>, Principal)>,
+    /// The key that was shown over it last.
+    pub(super) keyed: ArcSwapOption<Keyed>,
 }
 
 /// What was found of it.

@@ -64,10 +64,10 @@ static ANYONE: LazyLock<Principal> =
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Known {
     identity: Identity,
-    /// The name and the role, on a line each.
+    name: Arc<str>,
+    role: Arc<str>,
+    /// Both, on a line each.
     owner: String,
-    /// Where the name ends.
-    named: usize,
 }
 
 impl Principal {
@@ -76,7 +76,8 @@ impl Principal {
         let name = identity.to_string();
         Self(Arc::new(Known {
             owner: format!("{name}\n{role}"),
-            named: name.len(),
+            name: name.into(),
+            role: role.into(),
             identity,
         }))
     }
@@ -88,7 +89,12 @@ impl Principal {
 
     /// Its [`Identity`], displayed: what the log names.
     pub fn name(&self) -> &str {
-        &self.0.owner[..self.0.named]
+        &self.0.name
+    }
+
+    /// Its name and its role, to be kept.
+    pub(crate) fn shared(&self) -> (&Arc<str>, &Arc<str>) {
+        (&self.0.name, &self.0.role)
     }
 
     /// Its name and role: what its sessions, calls and tasks belong to, so that they
@@ -99,7 +105,7 @@ impl Principal {
 
     /// What it may do is what its role may.
     pub fn role(&self) -> &str {
-        role_in(&self.0.owner)
+        &self.0.role
     }
 }
 

@@ -21,23 +21,28 @@ static FAILURE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"isEr
 #[derive(Debug)]
 pub struct Entry {
     audit: Arc<Audit>,
-    caller: String,
-    role: String,
+    caller: Arc<str>,
+    role: Arc<str>,
     request: Message,
     begun: Instant,
     /// Whom it went to.
-    target: Option<(String, Option<String>)>,
+    target: Option<(Arc<str>, Option<String>)>,
     sent: usize,
     outcome: &'static str,
     code: Option<i64>,
 }
 
 impl Entry {
-    pub(super) fn new(audit: Arc<Audit>, caller: &str, role: &str, request: &Message) -> Self {
+    pub(super) fn new(
+        audit: Arc<Audit>,
+        caller: Arc<str>,
+        role: Arc<str>,
+        request: &Message,
+    ) -> Self {
         Self {
             audit,
-            caller: caller.to_owned(),
-            role: role.to_owned(),
+            caller,
+            role,
             request: request.clone(),
             begun: Instant::now(),
             target: None,
@@ -48,8 +53,8 @@ impl Entry {
     }
 
     /// It goes to `backend`, which knows what is asked for as `name`.
-    pub fn goes_to(&mut self, backend: &str, name: Option<&str>) {
-        self.target = Some((backend.to_owned(), name.map(str::to_owned)));
+    pub fn goes_to(&mut self, backend: &Arc<str>, name: Option<&str>) {
+        self.target = Some((Arc::clone(backend), name.map(str::to_owned)));
     }
 
     /// Something that is said in its course.
@@ -80,7 +85,7 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         let (backend, name) = match &self.target {
-            Some((backend, name)) => (Some(backend.as_str()), name.as_deref().map(Cow::Borrowed)),
+            Some((backend, name)) => (Some(&**backend), name.as_deref().map(Cow::Borrowed)),
             None => (None, asked_for(&self.request)),
         };
         let arguments = backend

@@ -21,7 +21,10 @@ use chrono::{SecondsFormat, Utc};
 use serde_json::json;
 use tracing::{error, info};
 
-use super::record::Record;
+use super::{
+    line::{self, Clock},
+    record::Record,
+};
 
 /// The most bytes of records that may wait for the disk; beyond, they are lost and
 /// counted.
@@ -55,6 +58,7 @@ pub(super) struct File {
 struct Lines {
     text: Vec<u8>,
     count: u64,
+    clock: Clock,
 }
 
 impl File {
@@ -82,14 +86,13 @@ impl File {
 
     /// Appends a record, unless too many wait.
     pub(super) fn write(&self, record: &Record<'_>) {
-        let mut waiting = lock(&self.waiting);
+        let waiting = &mut *lock(&self.waiting);
         let length = waiting.text.len();
-        if length > WAITING || serde_json::to_writer(&mut waiting.text, record).is_err() {
-            waiting.text.truncate(length);
+        if length > WAITING {
             self.lost.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        waiting.text.push(b'\n');
+        line::write(&mut waiting.text, &mut waiting.clock, record);
         waiting.count += 1;
         if length == 0 {
             // One that is not heard has others before it.

@@ -16,6 +16,7 @@ use record::Record;
 
 mod entry;
 mod file;
+mod line;
 mod record;
 
 pub use entry::Entry;
@@ -50,9 +51,15 @@ impl Audit {
 
     /// Begins the record of a call: `request` of `caller` in `role`. `None` if
     /// nothing is recorded.
-    pub fn begin(self: &Arc<Self>, caller: &str, role: &str, request: &Message) -> Option<Entry> {
+    pub fn begin(
+        self: &Arc<Self>,
+        caller: &Arc<str>,
+        role: &Arc<str>,
+        request: &Message,
+    ) -> Option<Entry> {
         let wanted = self.0.load().are_any();
-        wanted.then(|| Entry::new(Arc::clone(self), caller, role, request))
+        let entry = || Entry::new(Arc::clone(self), caller.clone(), role.clone(), request);
+        wanted.then(entry)
     }
 
     /// Records that somebody was not let in, or with nothing that says what is

@@ -1,46 +1,34 @@
 //! One record, as it is written.
 
-use chrono::{SecondsFormat, Utc};
-use serde::Serialize;
+use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 
 use crate::systemd::Audited;
 
-/// One line of the file. Members that are not known are left out.
-#[derive(Debug, Serialize)]
+/// What is recorded of a call, or of a refusal.
+#[derive(Debug)]
 pub(super) struct Record<'a> {
-    /// When it was over: UTC, RFC 3339, in milliseconds.
-    pub(super) time: String,
+    /// When it was over.
+    pub(super) time: DateTime<Utc>,
     /// The name of the principal.
     pub(super) caller: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) role: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) method: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) backend: Option<&'a str>,
     /// The tool or prompt at the backend, or the resource.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) name: Option<&'a str>,
     pub(super) outcome: &'static str,
     /// The code of a JSON-RPC error.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) code: Option<i64>,
     /// Why somebody was refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) why: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) milliseconds: Option<u64>,
     /// Bytes of the request.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) received: Option<usize>,
     /// Bytes of all that was said in answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sent: Option<usize>,
     /// The trace id (W3C Trace Context).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) trace: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) arguments: Option<&'a RawValue>,
 }
 
@@ -57,7 +45,7 @@ impl<'a> Record<'a> {
     /// Of `caller`, now, with nothing else known.
     pub(super) fn of(caller: &'a str) -> Self {
         Self {
-            time: Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true),
+            time: Utc::now(),
             caller,
             role: None,
             method: None,

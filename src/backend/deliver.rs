@@ -41,7 +41,7 @@ impl Calls {
                 }
             }
             Kind::Notification { method } => {
-                let owner = match method.as_ref() {
+                let owner = match method.as_str() {
                     method::PROGRESS => meta::progress_id(&message).and_then(|id| self.get(id)),
                     method::LOG_MESSAGE => self.only().ok(),
                     method::CANCELLED => self.taking_back(&message),
@@ -52,7 +52,7 @@ impl Calls {
                         (None, _) => return Rest::Unasked(message),
                     },
                 };
-                let progress = method.as_ref() == method::PROGRESS;
+                let progress = method.as_str() == method::PROGRESS;
                 match (owner, self.whose()) {
                     (Some(mailbox), _) => {
                         if !mailbox.notify(message) {

@@ -125,7 +125,7 @@ impl Client {
             Kind::Request { id, method } => match self.caller(&message, method) {
                 Ok(None) => self.initialize(&message).await,
                 Ok(Some(caller))
-                    if caller.era() == Era::Legacy && method.as_ref() == method::SET_LEVEL =>
+                    if caller.era() == Era::Legacy && method.as_str() == method::SET_LEVEL =>
                 {
                     if let Some(session) = self.session() {
                         self.send(&legacy::set_level(&session, id, &message)).await;
@@ -134,7 +134,7 @@ impl Client {
                 Ok(Some(caller)) => self.start(id.clone(), caller, message).await,
                 Err(error) => self.send(&Message::failure(Some(id), &error)).await,
             },
-            Kind::Notification { method } => match method.as_ref() {
+            Kind::Notification { method } => match method.as_str() {
                 method::CANCELLED => {
                     if let Some(cancelled) = Cancelled::read(&message)
                         && let Some(client) = self.calls().get(&cancelled.id)

@@ -32,11 +32,8 @@ impl Mux {
         };
         Exchange::new(async_stream::stream! {
             let Some(id) = request.id().cloned() else { return };
-            let mut entry = mux.audit.begin(
-                visitor.principal.name(),
-                visitor.principal.role(),
-                &request,
-            );
+            let (caller_name, role) = visitor.principal.shared();
+            let mut entry = mux.audit.begin(caller_name, role, &request);
             let begun = {
                 let mut begun = pin!(mux.begin(caller, request, &id));
                 poll_fn(|cx| mux.poll_until_given_up(begun.as_mut(), cx)).await
@@ -51,8 +48,8 @@ impl Mux {
                 }
             };
             relay.charge(&relay.request);
-            if let Some(entry) = &mut entry {
-                entry.goes_to(relay.backend(), relay.subject());
+            if let (Some(entry), Some(target)) = (&mut entry, relay.targets.front()) {
+                entry.goes_to(target.backend.shared_name(), target.subject.name());
             }
             loop {
                 let step = {

@@ -144,7 +144,7 @@ impl Relay {
         match message.kind() {
             Kind::Response { .. } => self.responded(message).await,
             Kind::Request { .. } => self.ask(&message),
-            Kind::Notification { method } => match method.as_ref() {
+            Kind::Notification { method } => match method.as_str() {
                 method::PROGRESS => {
                     self.clock.extend();
                     if let Some(message) = self.progress(&message) {
@@ -266,11 +266,8 @@ impl Relay {
 
     /// The response, for the client; after it there is nothing more to be asked.
     pub(super) fn end(&mut self, response: &Message) {
-        self.count(matches!(
-            response.kind(),
-            Kind::Response { failed: true, .. }
-        ));
-        self.log(None);
+        let failed = matches!(response.kind(), Kind::Response { failed: true, .. });
+        self.over(failed, None);
         self.withdraw_questions();
         self.round = None;
         self.out.push_back(response.rewritten(Some(&self.id), None));
@@ -278,8 +275,7 @@ impl Relay {
 
     fn fail(&mut self, error: &BackendError) {
         self.leg.under_way.failed(error);
-        self.count(true);
-        self.log(Some(error));
+        self.over(true, Some(error));
         self.withdraw_questions();
         self.round = None;
         let error = error.to_rpc(self.backend());
@@ -359,19 +355,16 @@ impl Relay {
         }
     }
 
-    /// Counts the call for the backend that was asked.
-    fn count(&self, failed: bool) {
+    /// Counts the call for the backend that was asked, and logs it.
+    fn over(&self, failed: bool, error: Option<&BackendError>) {
+        let time = self.clock.begun.elapsed();
         if let Some(target) = self.targets.front() {
-            let time = self.clock.begun.elapsed();
             target.backend.tally().called(time, failed);
         }
-    }
-
-    fn log(&self, error: Option<&BackendError>) {
         let backend = self.backend();
         let method = self.request.method().unwrap_or_default();
         let subject = self.subject();
-        let ms = self.clock.begun.elapsed().as_millis();
+        let ms = time.as_millis();
         match error {
             None => debug!(backend, method, tool = subject, ms, "called"),
             Some(error) => info!(

@@ -1,6 +1,8 @@
 //! What makes a JSON object a JSON-RPC message (JSON-RPC 2.0, sections 4 and 5;
 //! MCP, `basic/index`, Messages). Where its bytes are kept is not its concern.
 
+use smol_str::SmolStr;
+
 use super::{
     Id, Kind, RpcError,
     error::INVALID_REQUEST,
@@ -54,7 +56,7 @@ impl<'a> Envelope<'a> {
         };
         if let Some(text) = self.method {
             let method = decode_str(text).ok_or_else(|| refuse("\"method\" must be a string"))?;
-            let method = method.into();
+            let method = SmolStr::new(method);
             return match (id, self.id) {
                 (Some(id), _) => Ok(Kind::Request { id, method }),
                 (None, None) => Ok(Kind::Notification { method }),

@@ -1,9 +1,10 @@
 //! One JSON-RPC message: its envelope read, its payload left as it came.
 
-use std::{fmt, ops::Range, sync::Arc};
+use std::{fmt, ops::Range};
 
 use bytes::Bytes;
 use bytestring::ByteString;
+use smol_str::SmolStr;
 
 use super::{
     RpcError,
@@ -15,7 +16,7 @@ use super::{
 /// A request's id as it stands on the wire: a string or a number. Two ids are
 /// the same if they are written the same.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Id(Arc<str>);
+pub struct Id(SmolStr);
 
 impl Id {
     /// The id's JSON text.
@@ -26,7 +27,7 @@ impl Id {
     /// Takes JSON text as an id; `None` unless it is a string or a number.
     pub fn from_json(text: &str) -> Option<Self> {
         matches!(text.as_bytes().first(), Some(b'"' | b'-' | b'0'..=b'9'))
-            .then(|| Self(text.into()))
+            .then(|| Self(SmolStr::new(text)))
     }
 
     /// The number, if it is the plain spelling of one that mcpmux gave out.
@@ -37,7 +38,7 @@ impl Id {
 
 impl From<u64> for Id {
     fn from(number: u64) -> Self {
-        Self(number.to_string().into())
+        Self(smol_str::format_smolstr!("{number}"))
     }
 }
 
@@ -55,12 +56,12 @@ pub enum Kind {
         /// Names the response.
         id: Id,
         /// What is asked.
-        method: Arc<str>,
+        method: SmolStr,
     },
     /// Wants none.
     Notification {
         /// What is told.
-        method: Arc<str>,
+        method: SmolStr,
     },
     /// Answers a request.
     Response {

@@ -115,6 +115,46 @@ fn a_wrong_or_expired_key_is_refused_though_the_user_is_right() {
 }
 
 #[test]
+fn a_connection_is_of_the_key_that_each_of_its_requests_shows() {
+    let (_peer, mux) = house(|setup| setup.top("access: { keys: require }"));
+    let home = mux.home();
+    let (one, other) = (add(home, &["one"]), add(home, &["other"]));
+    let passing = add(home, &["passing", "--expires", "6s"]);
+    comes_to(&mux, &passing, 200);
+
+    let mut kept = Some(Connection::open(mux.address()));
+    let mut show = |key: &str| {
+        let mut connection = kept.take().expect("a connection");
+        let headers = [HEADERS[0], HEADERS[1], ("X-API-Key", key)];
+        let sent = connection.request("POST", "/mcp", &headers, &initialize("2025-11-25"));
+        sent.expect("still open");
+        let reply = connection.reply();
+        let status = reply.status;
+        kept = Some(reply.reuse().1);
+        status
+    };
+    let mut wrong = one.clone();
+    wrong.replace_range(54.., if one.ends_with('A') { "Q" } else { "A" });
+    for (key, status) in [
+        (&one, 200),
+        (&one, 200),
+        (&wrong, 401),
+        (&other, 200),
+        (&one[..54].to_owned(), 401),
+        (&one, 200),
+        (&passing, 200),
+        (&passing, 200),
+    ] {
+        assert_eq!(show(key), status);
+    }
+    eventually("the end of a key", || (show(&passing) == 401).then_some(()));
+    assert_eq!(show(&other), 200);
+    assert!(keys(home, &["revoke", "other"]).status.success());
+    eventually("a revoked key", || (show(&other) == 401).then_some(()));
+    assert_eq!(show(&one), 200);
+}
+
+#[test]
 fn a_key_lets_in_another_user_to_what_is_for_clients_alone() {
     let (_peer, mux) = house(|setup| setup);
     let address = mux.address();
