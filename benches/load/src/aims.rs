@@ -113,6 +113,12 @@ fn speed(findings: &Findings) -> Vec<Aim> {
     let rate = |target| find("small", 32, target).map(|summary| summary.calls_per_second);
     let cost = |target| find("access", 32, target).and_then(|summary| summary.cpu_us);
     let activation = findings.activation;
+    // Whichever of the two is greater.
+    let unlike = |read: fn(&Summary) -> Option<f64>, clients| {
+        let of = |target| find("hidden", clients, target).and_then(read);
+        let ratio = of(Target::Hidden)? / of(Target::Absent)?;
+        Some(ratio.max(ratio.recip()))
+    };
     vec![
         Aim::number(
             "small call, 1 client: time added, nginx = 1",
@@ -151,6 +157,20 @@ fn speed(findings: &Findings) -> Vec<Aim> {
             cost(Target::Doors)
                 .zip(cost(Target::Mcpmux))
                 .map(|(doors, none)| doors / none),
+            "",
+        ),
+        Aim::number(
+            "not allowed or not there, 1 client: p50, of either by the other",
+            &Side::Under,
+            Some(NOISE),
+            unlike(|summary| Some(summary.p50_us), 1),
+            "",
+        ),
+        Aim::number(
+            "not allowed or not there, 32 clients: CPU per call, likewise",
+            &Side::Under,
+            Some(NOISE),
+            unlike(|summary| summary.cpu_us, 32),
             "",
         ),
         Aim::number(

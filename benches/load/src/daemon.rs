@@ -44,7 +44,7 @@ pub enum Backends {
         broken: bool,
     },
     /// One, over HTTP, with [`Self::ROLES`] roles of which each sees other tools, one
-    /// of them by key, and an audit file.
+    /// of them by key, and an audit file; and another one that none of them may use.
     Doors,
 }
 
@@ -60,6 +60,12 @@ impl Backends {
 
     /// The tool of that one of them which is a process.
     pub const PIPE: &str = "pipe__echo";
+
+    /// The tool of [`Backends::Doors`] that nobody may use.
+    pub const HIDDEN: &str = "secret__echo";
+
+    /// One as long as that, which there is not.
+    pub const ABSENT: &str = "absent__echo";
 
     /// How many roles [`Backends::Doors`] have.
     pub const ROLES: usize = 20;
@@ -88,11 +94,9 @@ impl Backends {
                 upstream.path.to_owned(),
                 upstream.era,
             )],
-            Self::Doors => vec![over_http(
-                "bench".to_owned(),
-                LEGACY.path.to_owned(),
-                LEGACY.era,
-            )],
+            Self::Doors => [("bench", LEGACY.path), ("secret", "/few/0")]
+                .map(|(name, path)| over_http(name.to_owned(), path.to_owned(), LEGACY.era))
+                .into(),
             Self::Stdio => vec![over_pipe("bench", TOOLS)],
             Self::Many => few(Self::MANY).collect(),
             Self::Company { broken } => {

@@ -20,6 +20,9 @@ pub enum Call {
     /// `tools/call` of `echo` that reports progress so many times before its
     /// response.
     Progress(usize),
+    /// `tools/call` of a tool that there is not for this client, which must give an
+    /// error.
+    Nothing,
 }
 
 /// Where requests go and in which words.
@@ -68,6 +71,10 @@ impl Call {
                 json!({ "name": endpoint.tool, "arguments": { "text": "x".repeat(size) } }),
             ),
             Self::List(_) => ("tools/list", json!({})),
+            Self::Nothing => (
+                "tools/call",
+                json!({ "name": endpoint.tool, "arguments": {} }),
+            ),
             Self::Progress(count) => {
                 let text = format!("{PROGRESS} {count}");
                 let arguments = json!({ "text": text });
@@ -99,7 +106,7 @@ impl Call {
     /// How many messages the answer has.
     pub fn messages(self) -> usize {
         match self {
-            Self::Echo(_) | Self::List(_) => 1,
+            Self::Echo(_) | Self::List(_) | Self::Nothing => 1,
             Self::Progress(count) => count + 1,
         }
     }
@@ -117,6 +124,7 @@ impl Call {
             Self::List(count) => message["result"]["tools"]
                 .as_array()
                 .is_some_and(|tools| tools.len() == count),
+            Self::Nothing => message["error"]["code"].is_i64(),
             Self::Progress(count) => {
                 let own = format!(r#""progressToken":"{TOKEN}""#);
                 let reports = String::from_utf8_lossy(&reply.body).matches(&own).count();

@@ -131,6 +131,14 @@ pub const ALL: &[Scenario] = &[
         targets: &[Target::Mcpmux, Target::Doors],
     },
     Scenario {
+        name: "hidden",
+        title: "call to a tool that is another role's, and to one that there is not",
+        call: Call::Nothing,
+        era: Era::Legacy,
+        upstream: LEGACY,
+        targets: &[Target::Hidden, Target::Absent],
+    },
+    Scenario {
         name: "list",
         title: "tools/list (200 tools)",
         call: Call::List(TOOLS),

@@ -138,6 +138,8 @@ impl Stage {
                 self.company(target).await?
             }
             Target::Doors => self.daemon(Backends::Doors).await?,
+            Target::Hidden => self.doors(Backends::HIDDEN).await?,
+            Target::Absent => self.doors(Backends::ABSENT).await?,
         })
     }
 
@@ -191,6 +193,13 @@ impl Stage {
         }
         let (_, address, pids, _) = &self.proxies[&target];
         Ok((*address, pids.clone()))
+    }
+
+    /// The same as with all doors, where `tool` is called.
+    async fn doors(&mut self, tool: &str) -> anyhow::Result<Place> {
+        let mut place = self.daemon(Backends::Doors).await?;
+        tool.clone_into(&mut place.endpoint.tool);
+        Ok(place)
     }
 
     /// Good backends, and broken ones where `target` has them.

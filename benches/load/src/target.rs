@@ -33,6 +33,10 @@ pub enum Target {
     HalfStdio,
     /// mcpmux, with one HTTP backend, 20 roles, keys of clients, and an audit file.
     Doors,
+    /// The same, and what is called the client's role may not use.
+    Hidden,
+    /// The same, and what is called there is not.
+    Absent,
 }
 
 impl Target {
@@ -51,6 +55,8 @@ impl Target {
             Self::GoodStdio => "25 good, stdio",
             Self::HalfStdio => "25 and 25, stdio",
             Self::Doors => "mcpmux, with doors",
+            Self::Hidden => "not allowed",
+            Self::Absent => "not there",
         }
     }
 
