@@ -27,10 +27,10 @@ zsh = $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_mcpmux
 fish = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/mcpmux.fish
 man = $(DESTDIR)$(PREFIX)/share/man/man1
 
-SCRIPTS := .ci/run systemd/verify tests/prepare tests/conformance/install tests/oauth/install tests/systemd/machine \
+SCRIPTS := .ci/run layout/record systemd/verify tests/prepare tests/conformance/install tests/oauth/install tests/systemd/machine \
 	tests/systemd/vm/run tests/systemd/vm/image tests/systemd/vm/inside tests/real/install
 
-.PHONY: help run build test vm lint audit bench soak fuzz install uninstall
+.PHONY: help run build test vm lint audit bench layout soak fuzz install uninstall
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
@@ -65,6 +65,9 @@ audit: ## known vulnerabilities of the crates below mcpmux
 bench: ## measure mcpmux under load, beside nginx where it is installed
 	$(CARGO) build --release --locked --workspace
 	$(CARGO) run --release --locked -p mcpmux-load
+
+layout: ## record which functions run, for the linker (valgrind)
+	layout/record
 
 soak: ## use mcpmux for SOAK=20m, and see whether what it holds grows
 	$(CARGO) build --release --locked --workspace
