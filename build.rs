@@ -34,5 +34,17 @@ fn layout() {
     if gnu && is("PROFILE", "release") && !chosen && !is("MCPMUX_LAYOUT", "off") {
         let root = env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
         println!("cargo::rustc-link-arg-bin=mcpmux=-Wl,-T,{root}/layout/functions.ld");
+        if glibc() >= Some((2, 36)) && env::var_os("HOST") == env::var_os("TARGET") {
+            // Relocations in a twentieth of the room, for a loader that reads these.
+            println!("cargo::rustc-link-arg-bin=mcpmux=-Wl,-z,pack-relative-relocs");
+        }
     }
+}
+
+/// The version of this machine's glibc.
+fn glibc() -> Option<(u32, u32)> {
+    let output = Command::new("getconf").arg("GNU_LIBC_VERSION").output();
+    let version = String::from_utf8(output.ok()?.stdout).ok()?;
+    let (major, minor) = version.trim().strip_prefix("glibc ")?.split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
 }

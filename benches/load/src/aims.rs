@@ -28,6 +28,15 @@ pub struct Findings {
     pub fanout: Option<Fanout>,
 }
 
+impl Findings {
+    /// What came of `target` in `scenario` with so many clients, if that was measured.
+    fn find(&self, scenario: &str, clients: usize, target: Target) -> Option<&Summary> {
+        self.summaries.iter().find(|summary| {
+            summary.scenario == scenario && summary.clients == clients && summary.target == target
+        })
+    }
+}
+
 /// An aim: one number that should not be over, or under, another.
 #[derive(Debug, Serialize)]
 pub struct Aim {
@@ -80,6 +89,7 @@ impl Aim {
 /// The aims, against `findings`.
 pub fn judge(findings: &Findings) -> Vec<Aim> {
     let mut aims = speed(findings);
+    aims.extend(doors(findings));
     aims.extend(company(findings));
     aims
 }
@@ -87,10 +97,7 @@ pub fn judge(findings: &Findings) -> Vec<Aim> {
 /// How little broken backends may cost those that work.
 fn company(findings: &Findings) -> [Aim; 2] {
     let aim = |what, clients| {
-        let summary = findings
-            .summaries
-            .iter()
-            .find(|summary| summary.target == Target::Half && summary.clients == clients);
+        let summary = findings.find("broken", clients, Target::Half);
         let burden = summary.and_then(|summary| summary.burden);
         let found = burden.map(|burden| burden.p50);
         Aim::number(what, &Side::Under, Some(1.1), found, "")
@@ -101,24 +108,43 @@ fn company(findings: &Findings) -> [Aim; 2] {
     ]
 }
 
+/// How little it costs to ask who comes in, and how little a refusal tells.
+fn doors(findings: &Findings) -> [Aim; 3] {
+    let burden = |scenario, clients, target| findings.find(scenario, clients, target)?.burden;
+    // Whichever of the two is greater.
+    let unlike = |ratio: f64| ratio.max(ratio.recip());
+    [
+        Aim::number(
+            "small call, 32 clients: CPU per call with a key, 20 roles and audit, without = 1",
+            &Side::Under,
+            Some(NOISE),
+            burden("access", 32, Target::Doors).map(|burden| burden.cpu),
+            "",
+        ),
+        Aim::number(
+            "not allowed or not there, 1 client: p50, of either by the other",
+            &Side::Under,
+            Some(NOISE),
+            burden("hidden", 1, Target::Hidden).map(|burden| unlike(burden.p50)),
+            "",
+        ),
+        Aim::number(
+            "not allowed or not there, 32 clients: CPU per call, likewise",
+            &Side::Under,
+            Some(NOISE),
+            burden("hidden", 32, Target::Hidden).map(|burden| unlike(burden.cpu)),
+            "",
+        ),
+    ]
+}
+
 fn speed(findings: &Findings) -> Vec<Aim> {
-    let find = |scenario: &str, clients: usize, target: Target| {
-        findings.summaries.iter().find(|summary| {
-            summary.scenario == scenario && summary.clients == clients && summary.target == target
-        })
-    };
+    let find = |scenario, clients, target| findings.find(scenario, clients, target);
     let one = find("small", 1, Target::Mcpmux);
     let many = find("small", 32, Target::Mcpmux);
     let p50 = |target| find("list", 1, target).map(|summary| summary.p50_us);
     let rate = |target| find("small", 32, target).map(|summary| summary.calls_per_second);
-    let cost = |target| find("access", 32, target).and_then(|summary| summary.cpu_us);
     let activation = findings.activation;
-    // Whichever of the two is greater.
-    let unlike = |read: fn(&Summary) -> Option<f64>, clients| {
-        let of = |target| find("hidden", clients, target).and_then(read);
-        let ratio = of(Target::Hidden)? / of(Target::Absent)?;
-        Some(ratio.max(ratio.recip()))
-    };
     vec![
         Aim::number(
             "small call, 1 client: time added, nginx = 1",
@@ -148,29 +174,6 @@ fn speed(findings: &Findings) -> Vec<Aim> {
             rate(Target::Stdio)
                 .zip(rate(Target::Mcpmux))
                 .map(|(stdio, http)| stdio / http),
-            "",
-        ),
-        Aim::number(
-            "small call, 32 clients: CPU per call with a key, 20 roles and audit, without = 1",
-            &Side::Under,
-            Some(NOISE),
-            cost(Target::Doors)
-                .zip(cost(Target::Mcpmux))
-                .map(|(doors, none)| doors / none),
-            "",
-        ),
-        Aim::number(
-            "not allowed or not there, 1 client: p50, of either by the other",
-            &Side::Under,
-            Some(NOISE),
-            unlike(|summary| Some(summary.p50_us), 1),
-            "",
-        ),
-        Aim::number(
-            "not allowed or not there, 32 clients: CPU per call, likewise",
-            &Side::Under,
-            Some(NOISE),
-            unlike(|summary| summary.cpu_us, 32),
             "",
         ),
         Aim::number(

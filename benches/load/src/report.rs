@@ -166,15 +166,16 @@ fn write_messages(
     Ok(())
 }
 
-/// What broken backends cost, where there are any.
+/// What a target costs beside its plain one, where it has one.
 fn write_burden(f: &mut fmt::Formatter<'_>, rows: &[&Summary]) -> fmt::Result {
     for row in rows {
-        if let Some(burden) = row.burden {
+        if let Some((burden, plain)) = row.burden.zip(row.target.plain()) {
             writeln!(
                 f,
-                "  {:>7}  {:<20}  without the broken = 1: p50 {:.2}, p99 {:.2}, CPU {:.2}",
+                "  {:>7}  {:<20}  {} = 1: p50 {:.2}, p99 {:.2}, CPU {:.2}",
                 row.clients,
                 row.target.label(),
+                plain.label(),
                 burden.p50,
                 burden.p99,
                 burden.cpu

@@ -66,11 +66,11 @@ pub struct Summary {
     pub cpu_ratio: Option<f64>,
     /// Calls per second as a multiple of nginx's.
     pub rate_ratio: Option<f64>,
-    /// What broken backends cost those that work.
+    /// What it costs beside its [plain](Target::plain) target.
     pub burden: Option<Burden>,
 }
 
-/// A sample beside broken backends as a multiple of one without them.
+/// A sample as a multiple of one of the plain target.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Burden {
     /// Of the median time of a call.
@@ -174,8 +174,8 @@ impl Cell {
                     .collect(),
             ))
         };
-        let without = self.target.without_broken().and_then(other);
-        let burden = |compare: fn(&Sample, &Sample) -> f64| paired(without, compare);
+        let plain = self.target.plain().and_then(other);
+        let burden = |compare: fn(&Sample, &Sample) -> f64| paired(plain, compare);
         let added = |samples: Option<&[Sample]>| {
             let added = samples?
                 .iter()
@@ -207,9 +207,9 @@ impl Cell {
                 .map(|(own, nginx)| own / nginx),
             cpu_ratio: paired(nginx, |own, nginx| own.cpu / nginx.cpu),
             rate_ratio: paired(nginx, |own, nginx| own.rate / nginx.rate),
-            burden: burden(|own, without| own.p50 / without.p50)
-                .zip(burden(|own, without| own.p99 / without.p99))
-                .zip(burden(|own, without| own.cpu / without.cpu))
+            burden: burden(|own, plain| own.p50 / plain.p50)
+                .zip(burden(|own, plain| own.p99 / plain.p99))
+                .zip(burden(|own, plain| own.cpu / plain.cpu))
                 .map(|((p50, p99), cpu)| Burden { p50, p99, cpu }),
         }
     }

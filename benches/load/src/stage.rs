@@ -204,7 +204,7 @@ impl Stage {
 
     /// Good backends, and broken ones where `target` has them.
     async fn company(&mut self, target: Target) -> anyhow::Result<Place> {
-        let broken = target.without_broken().is_some();
+        let broken = target.has_broken();
         if broken && self.faults.is_none() {
             let faults = Faults::start(&self.binaries.peer, self.dir.path()).await?;
             self.launcher.broken.clone_from(&faults.entries);

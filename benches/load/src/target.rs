@@ -65,13 +65,20 @@ impl Target {
         !matches!(self, Self::Direct | Self::Kept | Self::Nginx | Self::Hyper)
     }
 
-    /// The target that this one is as, but for its broken backends.
-    pub const fn without_broken(self) -> Option<Self> {
+    /// The target that this one is as, but for what is measured of it.
+    pub const fn plain(self) -> Option<Self> {
         match self {
             Self::Half => Some(Self::Good),
             Self::HalfStdio => Some(Self::GoodStdio),
+            Self::Doors => Some(Self::Mcpmux),
+            Self::Hidden => Some(Self::Absent),
             _ => None,
         }
+    }
+
+    /// Whether there are broken backends behind it.
+    pub const fn has_broken(self) -> bool {
+        matches!(self, Self::Half | Self::HalfStdio)
     }
 
     /// Whether there is a process of its own to be watched.

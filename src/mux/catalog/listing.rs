@@ -45,14 +45,15 @@ impl Draft {
 
     /// The results that hold the list.
     pub(super) fn finish(self) -> Listing {
-        let list = self.text;
+        let list = &*self.text;
         let server = meta::implementation();
         let key = meta::SERVER_INFO;
+        let tail =
+            format!("],\"ttlMs\":0,\"cacheScope\":\"private\",\"_meta\":{{\"{key}\":{server}}}}}");
+        // Not formatted: that would leave them up to twice the room that they need.
         Listing {
-            legacy: format!("{{{list}]}}"),
-            modern: format!(
-                "{{\"resultType\":\"complete\",{list}],\"ttlMs\":0,\"cacheScope\":\"private\",\"_meta\":{{\"{key}\":{server}}}}}"
-            ),
+            legacy: ["{", list, "]}"].concat(),
+            modern: ["{\"resultType\":\"complete\",", list, &tail].concat(),
         }
     }
 }
