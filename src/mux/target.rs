@@ -219,8 +219,10 @@ impl Mux {
         let owner = name
             .as_deref()
             .and_then(name::split)
+            // Asked first, so that what is hidden takes no longer than what there is not.
+            .filter(|(server, _)| view.has(server))
             .and_then(|(server, _)| {
-                let owner = self.roster.named(server).filter(|_| view.has(server))?;
+                let owner = self.roster.named(server)?;
                 (owner.settings().namespace == Namespace::Prefix).then_some(owner)
             });
         match owner {
