@@ -22,7 +22,7 @@ fn commit() {
     println!("cargo::rustc-env=MCPMUX_COMMIT={commit}");
 }
 
-/// With it an idle mcpmux has a fifth less memory resident. Only for linkers that are
+/// With it an idle mcpmux has a quarter less memory resident. Only for linkers that are
 /// known to take it: those that rustc chooses by itself for GNU/Linux.
 fn layout() {
     println!("cargo::rerun-if-changed=layout/functions.ld");

@@ -64,7 +64,7 @@ pub(super) fn write(out: &mut Vec<u8>, clock: &mut Clock, record: &Record<'_>) {
 fn text(out: &mut Vec<u8>, key: &str, text: Option<&str>) {
     let Some(text) = text else { return };
     out.extend_from_slice(key.as_bytes());
-    let escaped = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
+    let escaped = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
     // Not `any`: with all of them looked at, the compiler looks at many at once.
     if text.bytes().fold(false, |any, byte| any | escaped(byte)) {
         // A text always has its JSON, and a vector its room.
