@@ -286,13 +286,8 @@ impl Backend {
 
     /// Its login, if a person may have to consent.
     pub(crate) fn login(&self) -> Option<Arc<Login>> {
-        self.way
-            .as_ref()
-            .as_ref()
-            .ok()?
-            .credential()?
-            .login()
-            .cloned()
+        let way = self.way.as_ref().as_ref().ok()?;
+        way.credential()?.login().cloned()
     }
 
     /// Its settings.
