@@ -78,9 +78,9 @@ async fn collect(mut body: impl Body<Data = Bytes> + Unpin, limit: usize) -> Res
 }
 
 /// A request's body that is read on the task that drives its connection.
-pub(super) struct Driven(pub(super) Incoming);
+pub(super) struct Driven<'a>(pub(super) &'a mut Incoming);
 
-impl Body for Driven {
+impl Body for Driven<'_> {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -90,7 +90,7 @@ impl Body for Driven {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         // What the connection reads it hands over right before it polls the
         // service again, so that nobody needs to be woken.
-        Pin::new(&mut self.0).poll_frame(&mut Context::from_waker(Waker::noop()))
+        Pin::new(&mut *self.0).poll_frame(&mut Context::from_waker(Waker::noop()))
     }
 
     fn is_end_stream(&self) -> bool {

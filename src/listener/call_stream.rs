@@ -42,7 +42,7 @@ pub(super) struct CallStream {
 
 /// What a stream needs beside what is to come on it.
 pub(super) struct Opening<'a> {
-    pub(super) session: &'a Arc<Session>,
+    pub(super) session: Arc<Session>,
     pub(super) client: ClientEnd,
     pub(super) kept: &'a Arc<Kept>,
 }
@@ -88,7 +88,7 @@ impl Opening<'_> {
         self.client.take_pause();
         let stream = self.session.call_streams.enter(|number| CallStream {
             number,
-            session: Arc::downgrade(self.session),
+            session: Arc::downgrade(&self.session),
             client: self.client,
             outbox: Outbox::of_call(number),
             course: Mutex::new(Some(exchange)),
@@ -295,7 +295,7 @@ mod tests {
 
     fn open(session: &Arc<Session>, kept: &Arc<Kept>, exchange: Exchange) -> Reading {
         let opening = Opening {
-            session,
+            session: Arc::clone(session),
             client: ClientEnd::default(),
             kept,
         };

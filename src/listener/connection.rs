@@ -42,11 +42,11 @@ where
 {
     let draining = leaving.draining.clone();
     let peer = Arc::new(peer);
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request| {
         let endpoint = Arc::clone(&endpoint);
         let (peer, draining) = (Arc::clone(&peer), draining.clone());
         async move {
-            let mut response = endpoint.answer(&peer, request).await;
+            let mut response = endpoint.answer(&peer, &mut request).await;
             if draining.is_cancelled() {
                 response
                     .headers_mut()

@@ -1,8 +1,8 @@
 //! The HTTP endpoint: which request is answered by whom.
 
-use std::sync::Arc;
+use std::{mem::take, sync::Arc};
 
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tracing::{debug, warn};
 
@@ -16,7 +16,7 @@ use super::{
     modern::{self, Refusal},
     origin::{Doors, METHODS, cross_origin},
     refusal::deny,
-    render::{Rendering, empty, json},
+    render::{Answer, Rendering, empty, json},
     ring::EventId,
     session::Session,
     sessions::Sessions,
@@ -68,7 +68,7 @@ impl Endpoint {
     pub(super) async fn answer(
         &self,
         peer: &Arc<Peer>,
-        request: Request<Incoming>,
+        request: &mut Request<Incoming>,
     ) -> Response<Reply> {
         let path = request.uri().path();
         // What is not for clients is for who needs no credential to come in.
@@ -97,7 +97,7 @@ impl Endpoint {
             }
         };
         if request.uri().path() == callback::PATH {
-            return Box::pin(callback::answer(&self.logins, &request)).await;
+            return Box::pin(callback::answer(&self.logins, request)).await;
         }
         let mut response = if let Some(metadata) = self.access.metadata(path, request.headers()) {
             match *request.method() {
@@ -134,7 +134,7 @@ impl Endpoint {
     async fn served(
         &self,
         peer: &Arc<Peer>,
-        request: Request<Incoming>,
+        request: &mut Request<Incoming>,
         from_page: bool,
     ) -> Response<Reply> {
         // A browser asks before it sends a credential (Fetch standard, CORS-preflight).
@@ -150,7 +150,7 @@ impl Endpoint {
             return too_much;
         }
         let response = match *request.method() {
-            Method::POST => self.post(who.clone(), request).await,
+            Method::POST => self.post(who, request).await,
             Method::GET => self.get(who, request.headers()),
             Method::DELETE => self.delete(who, request.headers()),
             _ => not_allowed(METHODS),
@@ -158,9 +158,8 @@ impl Endpoint {
         guarded(response, &self.access, admitted)
     }
 
-    async fn post(&self, who: Principal, request: Request<Incoming>) -> Response<Reply> {
-        let (Parts { headers, .. }, body) = request.into_parts();
-        let Some(form) = Form::of(&headers) else {
+    async fn post(&self, who: &Principal, request: &mut Request<Incoming>) -> Response<Reply> {
+        let Some(form) = Form::of(request.headers()) else {
             return refuse((
                 StatusCode::NOT_ACCEPTABLE,
                 RpcError::new(
@@ -169,13 +168,13 @@ impl Endpoint {
                 ),
             ));
         };
-        if !is_json(&headers) {
+        if !is_json(request.headers()) {
             return refuse((
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 RpcError::new(INVALID_REQUEST, "Content-Type must be application/json"),
             ));
         }
-        let body = match read(Driven(body), self.max_body).await {
+        let body = match read(Driven(request.body_mut()), self.max_body).await {
             Ok(body) => body,
             Err(unread) => {
                 let status = match unread {
@@ -193,28 +192,33 @@ impl Endpoint {
             }
         };
         if body.trim_ascii_start().starts_with(b"[") {
-            return Box::pin(batch::answer(self, &who, &headers, &body)).await;
+            return Box::pin(batch::answer(self, who, request.headers(), &body)).await;
         }
-        match Message::parse(body) {
-            Ok(message) => self.message(who, headers, message, form).await,
-            Err(error) => refuse((StatusCode::BAD_REQUEST, error)),
+        let answer = match Message::parse(body) {
+            Ok(message) => self.message(who, request.headers_mut(), message, form),
+            Err(error) => return refuse((StatusCode::BAD_REQUEST, error)),
+        };
+        match answer {
+            Answer::Now(response) => response,
+            Answer::Of(rendering) => rendering.respond().await,
         }
     }
 
-    async fn message(
+    /// Takes in a message; of `headers` is kept what is needed later.
+    fn message(
         &self,
-        who: Principal,
-        headers: HeaderMap,
+        who: &Principal,
+        headers: &mut HeaderMap,
         message: Message,
         form: Form,
-    ) -> Response<Reply> {
-        match era_of(&headers, &message) {
-            Err(refusal) => refuse_to(&message, refusal),
+    ) -> Answer<'_> {
+        match era_of(headers, &message) {
+            Err(refusal) => refuse_to(&message, refusal).into(),
             Ok(Era::Modern) => match message.kind() {
                 // None is defined in this era over HTTP but those of extensions.
                 Kind::Notification { .. } => {
                     self.mux.tell(who.role(), None, &message);
-                    empty(StatusCode::ACCEPTED)
+                    empty(StatusCode::ACCEPTED).into()
                 }
                 Kind::Response { .. } => refuse((
                     StatusCode::BAD_REQUEST,
@@ -222,21 +226,21 @@ impl Endpoint {
                         INVALID_REQUEST,
                         "Invalid Request: a response answers nothing here",
                     ),
-                )),
-                Kind::Request { .. } => match modern::check(&message, Some(headers)) {
+                ))
+                .into(),
+                Kind::Request { .. } => match modern::check(&message, Some(take(headers))) {
                     Ok(caller) => {
                         let caller = Caller {
-                            principal: who,
+                            principal: who.clone(),
                             ..caller
                         };
-                        Rendering::new(self.mux.request(caller, message), Era::Modern)
-                            .respond(form, None)
-                            .await
+                        let exchange = self.mux.request(caller, message);
+                        Answer::Of(Rendering::new(exchange, Era::Modern, form))
                     }
-                    Err(refusal) => refuse_to(&message, refusal),
+                    Err(refusal) => refuse_to(&message, refusal).into(),
                 },
             },
-            Ok(Era::Legacy) => legacy::answer(self, &who, headers, message, form).await,
+            Ok(Era::Legacy) => legacy::answer(self, who, headers, message, form),
         }
     }
 

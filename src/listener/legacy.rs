@@ -1,7 +1,7 @@
 //! Requests of legacy clients: `initialize` opens a session, all others belong
 //! to one.
 
-use std::sync::Arc;
+use std::{mem::take, sync::Arc};
 
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Deserialize;
@@ -14,7 +14,7 @@ use super::{
     call_stream::Opening,
     cancelled::{Cancellable, Cancelled},
     endpoint::{Endpoint, refuse, refuse_to},
-    render::{Rendering, empty, json},
+    render::{Answer, Rendering, empty, json},
     session::Session,
 };
 use crate::{
@@ -38,44 +38,44 @@ struct Wanted {
 }
 
 /// Answers one message of a legacy client.
-pub(super) async fn answer(
-    endpoint: &Endpoint,
+pub(super) fn answer<'e>(
+    endpoint: &'e Endpoint,
     who: &Principal,
-    mut headers: HeaderMap,
+    headers: &mut HeaderMap,
     message: Message,
     form: Form,
-) -> Response<Reply> {
+) -> Answer<'e> {
     if message.method() == Some(method::INITIALIZE) && message.id().is_some() {
-        return initialize(endpoint, who, &message);
+        return initialize(endpoint, who, &message).into();
     }
-    let session = match endpoint.session(who, &headers) {
+    let session = match endpoint.session(who, headers) {
         Ok(session) => session,
-        Err(refusal) => return refuse_to(&message, refusal),
+        Err(refusal) => return refuse_to(&message, refusal).into(),
     };
     match message.kind() {
         Kind::Request { .. } => {
             let (exchange, client) = serve(&endpoint.mux, who, &session, message, form.streams());
-            let opening = resumes(&headers).then_some(Opening {
-                session: &session,
+            let opening = resumes(headers).then_some(Opening {
+                session,
                 client,
                 kept: &endpoint.sessions.kept,
             });
             // What is known of the request is not kept while it is under way.
             headers.clear();
-            Rendering::new(exchange, Era::Legacy)
-                .within(headers)
-                .respond(form, opening)
-                .await
+            let rendering = Rendering::new(exchange, Era::Legacy, form)
+                .within(take(headers))
+                .resumed_by(opening);
+            Answer::Of(rendering)
         }
         Kind::Notification { .. } => {
             notified(&endpoint.mux, &session, &message);
-            empty(StatusCode::ACCEPTED)
+            empty(StatusCode::ACCEPTED).into()
         }
         Kind::Response { .. } => {
             if !session.voice.answer(message) {
                 debug!("a client answers what it is not being asked any more");
             }
-            empty(StatusCode::ACCEPTED)
+            empty(StatusCode::ACCEPTED).into()
         }
     }
 }

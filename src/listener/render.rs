@@ -16,23 +16,48 @@ use crate::{
 /// How long a stream may be silent before a comment keeps it open.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+/// What a message is answered with.
+pub(super) enum Answer<'a> {
+    /// This, at once.
+    Now(Response<Reply>),
+    /// What an exchange brings.
+    Of(Rendering<'a>),
+}
+
+impl From<Response<Reply>> for Answer<'_> {
+    fn from(response: Response<Reply>) -> Self {
+        Self::Now(response)
+    }
+}
+
 /// An exchange on its way to a client of `era`.
 ///
 /// A modern client that goes away has cancelled its request: the exchange is
 /// dropped. A legacy one has not: the exchange is driven to its end.
-pub(super) struct Rendering {
-    exchange: Option<Exchange>,
-    era: Era,
+pub(super) struct Rendering<'a> {
+    course: Course,
+    form: Form,
     /// What becomes the headers of the response.
     headers: HeaderMap,
+    opening: Option<Opening<'a>>,
 }
 
-impl Rendering {
-    pub(super) fn new(exchange: Exchange, era: Era) -> Self {
+/// What is still to come of an exchange.
+struct Course {
+    exchange: Option<Exchange>,
+    era: Era,
+}
+
+impl<'a> Rendering<'a> {
+    pub(super) fn new(exchange: Exchange, era: Era, form: Form) -> Self {
         Self {
-            exchange: Some(exchange),
-            era,
+            course: Course {
+                exchange: Some(exchange),
+                era,
+            },
+            form,
             headers: HeaderMap::new(),
+            opening: None,
         }
     }
 
@@ -43,47 +68,41 @@ impl Rendering {
         self
     }
 
-    /// The next message; the exchange is let go with its last.
-    async fn next(&mut self) -> Option<Item> {
-        let item = self.exchange.as_mut()?.next().await;
-        if item.as_ref().is_none_or(is_last) {
-            self.exchange = None;
-        }
-        item
+    /// A stream can be taken up again where there is an `opening`.
+    pub(super) fn resumed_by(mut self, opening: Option<Opening<'a>>) -> Self {
+        self.opening = opening;
+        self
     }
 
-    /// The HTTP response, of which a stream can be taken up again where there is
-    /// an `opening`. What comes before the response is left out of one JSON body.
-    pub(super) async fn respond(
-        mut self,
-        form: Form,
-        opening: Option<Opening<'_>>,
-    ) -> Response<Reply> {
+    /// The HTTP response. What comes before the exchange's response is left out of one
+    /// JSON body.
+    pub(super) async fn respond(mut self) -> Response<Reply> {
+        let (form, era) = (self.form, self.course.era);
         // A stream of the legacy era can begin at once. The status of a modern
         // answer depends on its first message, and there one body is the rule.
-        if self.era == Era::Legacy && matches!(form, Form::StreamFirst | Form::Stream) {
-            return self.stream(None, opening);
+        if era == Era::Legacy && matches!(form, Form::StreamFirst | Form::Stream) {
+            return self.stream(None);
         }
         loop {
-            match timeout(KEEP_ALIVE, self.next()).await {
-                Ok(Some(Ok(only)))
-                    if form == Form::Stream && status(&only, self.era).is_success() =>
-                {
-                    return self.stream(Some(only), opening);
+            match timeout(KEEP_ALIVE, self.course.next()).await {
+                Ok(Some(Ok(only))) if form == Form::Stream && status(&only, era).is_success() => {
+                    return self.stream(Some(only));
                 }
                 Ok(Some(item)) if is_last(&item) => return self.whole(item),
                 Ok(None) => return self.whole(Err(BackendError::NoResponse)),
-                Ok(Some(item)) if form.streams() => return self.stream(item.ok(), opening),
-                Err(_) if form.streams() => return self.stream(None, opening),
+                Ok(Some(item)) if form.streams() => return self.stream(item.ok()),
+                Err(_) if form.streams() => return self.stream(None),
                 Ok(Some(_)) | Err(_) => {}
             }
         }
     }
 
-    fn whole(mut self, item: Item) -> Response<Reply> {
-        let headers = std::mem::take(&mut self.headers);
+    fn whole(self, item: Item) -> Response<Reply> {
         match item {
-            Ok(message) => json_within(headers, status(&message, self.era), message.into_bytes()),
+            Ok(message) => {
+                let status = status(&message, self.course.era);
+                json_within(self.headers, status, message.into_bytes())
+            }
             // The client does not wait for a response any more.
             Err(BackendError::Cancelled) => empty(StatusCode::ACCEPTED),
             Err(error) => json(
@@ -94,9 +113,10 @@ impl Rendering {
         }
     }
 
-    fn stream(mut self, first: Option<Message>, opening: Option<Opening<'_>>) -> Response<Reply> {
-        if let Some(opening) = opening
-            && let Some(exchange) = self.exchange.take()
+    fn stream(self, first: Option<Message>) -> Response<Reply> {
+        let mut course = self.course;
+        if let Some(opening) = self.opening
+            && let Some(exchange) = course.exchange.take()
         {
             return opening.answer(exchange, first);
         }
@@ -106,7 +126,7 @@ impl Rendering {
                 None => yield Bytes::from_static(sse::KEEP_ALIVE),
             }
             loop {
-                match timeout(KEEP_ALIVE, self.next()).await {
+                match timeout(KEEP_ALIVE, course.next()).await {
                     Err(_) => yield Bytes::from_static(sse::KEEP_ALIVE),
                     Ok(Some(Ok(message))) => yield sse::event(message.bytes()),
                     Ok(Some(Err(_)) | None) => return,
@@ -116,7 +136,18 @@ impl Rendering {
     }
 }
 
-impl Drop for Rendering {
+impl Course {
+    /// The next message; the exchange is let go with its last.
+    async fn next(&mut self) -> Option<Item> {
+        let item = self.exchange.as_mut()?.next().await;
+        if item.as_ref().is_none_or(is_last) {
+            self.exchange = None;
+        }
+        item
+    }
+}
+
+impl Drop for Course {
     fn drop(&mut self) {
         if self.era == Era::Modern {
             return;

@@ -12,7 +12,7 @@ use super::{
     relay::{Relay, Step},
     serving::given_up,
     target::TURNS,
-    visits::{Visitor, stripped},
+    visits::stripped,
 };
 use crate::{
     audit::Entry,
@@ -24,24 +24,19 @@ impl Mux {
     /// Relays a request to whom it is for.
     pub(super) fn relay(self: &Arc<Self>, caller: Caller, request: Message) -> Exchange {
         let mux = Arc::clone(self);
-        let visitor = Visitor {
-            principal: caller.principal.clone(),
-            era: caller.era(),
-            introduction: caller.introduction.clone(),
-            request: request.clone(),
-        };
+        let caller = Arc::new(caller);
         Exchange::new(async_stream::stream! {
             let Some(id) = request.id().cloned() else { return };
-            let (caller_name, role) = visitor.principal.shared();
+            let (caller_name, role) = caller.principal.shared();
             let mut entry = mux.audit.begin(caller_name, role, &request);
             let begun = {
-                let mut begun = pin!(mux.begin(caller, request, &id));
+                let mut begun = pin!(mux.begin(&caller, &request, &id));
                 poll_fn(|cx| mux.poll_until_given_up(begun.as_mut(), cx)).await
             };
             let mut relay = match begun.unwrap_or_else(|| Err(given_up(&id))) {
                 Ok(relay) => relay,
                 Err(refusal) => {
-                    let refusal = mux.or_visit(&visitor, refusal);
+                    let refusal = mux.or_visit(&caller, &request, refusal);
                     record(entry, &refusal);
                     yield Ok(refusal);
                     return;
@@ -65,7 +60,7 @@ impl Mux {
                         yield Ok(message);
                     }
                     Step::End(message) => {
-                        let message = mux.or_visit(&visitor, message);
+                        let message = mux.or_visit(&caller, &request, message);
                         relay.charge(&message);
                         record(entry, &message);
                         yield Ok(message);
@@ -86,24 +81,24 @@ impl Mux {
     /// answers. Error: the response that says why not.
     async fn begin(
         &self,
-        caller: Caller,
-        request: Message,
+        caller: &Arc<Caller>,
+        request: &Message,
         id: &Id,
     ) -> Result<Box<Relay>, Message> {
         let refused = |error: RpcError| Message::failure(Some(id), &error);
         let place = Arc::clone(&self.places)
             .try_acquire_owned()
             .map_err(|_| refused(RpcError::new(UNAVAILABLE, "too many calls in flight")))?;
-        let came_back = caller.era() == Era::Modern && came_back(&request);
-        let params = params::of(&request).map_err(refused)?;
+        let came_back = caller.era() == Era::Modern && came_back(request);
+        let params = params::of(request).map_err(refused)?;
         let token = params::token(&params).map_err(refused)?;
         if caller.era() == Era::Modern
             && let Some(mut parked) =
                 self.parking
-                    .take(caller.principal.owner(), &request, &params)?
+                    .take(caller.principal.owner(), request, &params)?
         {
             parked
-                .go_on(caller, &request, &params, token)
+                .go_on(Arc::clone(caller), request, &params, token)
                 .map_err(refused)?;
             return Ok(parked);
         }
@@ -113,11 +108,11 @@ impl Mux {
         }
         let as_before;
         let (request, params) = if came_back {
-            Box::pin(self.wait_for_login(&request)).await;
-            as_before = stripped(&request);
+            Box::pin(self.wait_for_login(request)).await;
+            as_before = stripped(request);
             (&as_before, params::of(&as_before).map_err(refused)?)
         } else {
-            (&request, params)
+            (request, params)
         };
         let level = match caller.era() {
             Era::Legacy => caller.level,
@@ -125,7 +120,7 @@ impl Mux {
         };
         let sending = Sending {
             instances: &self.instances,
-            caller: &caller,
+            caller,
             request,
             params: &params,
             level,
@@ -133,7 +128,7 @@ impl Mux {
         };
         let mut turns = 0;
         let (targets, clock, leg) = loop {
-            let targets = self.targets(&caller, request, &params).await;
+            let targets = self.targets(caller, request, &params).await;
             let targets = targets.map_err(refused)?;
             let Some(target) = targets.front() else {
                 return Err(refused(RpcError::method_not_found(
@@ -175,7 +170,7 @@ impl Mux {
             out: VecDeque::new(),
             id: id.clone(),
             request: request.clone(),
-            caller,
+            caller: Arc::clone(caller),
             costs,
             _place: place,
         }))

@@ -255,7 +255,7 @@ impl Relay {
     /// answers. What is missing is asked again.
     pub(super) fn go_on(
         &mut self,
-        caller: Caller,
+        caller: Arc<Caller>,
         request: &Message,
         params: &RawObject<'_>,
         token: Option<String>,

@@ -40,7 +40,7 @@ use crate::{
 pub(super) struct Relay {
     /// The backends that clients have of their own.
     pub(super) instances: Arc<Instances>,
-    pub(super) caller: Caller,
+    pub(super) caller: Arc<Caller>,
     pub(super) request: Message,
     pub(super) id: Id,
     /// The client's progress token, JSON text.
@@ -249,7 +249,7 @@ impl Relay {
     /// Goes on for `request`, with which the client came back.
     pub(super) fn resume(
         &mut self,
-        caller: Caller,
+        caller: Arc<Caller>,
         request: &Message,
         token: Option<String>,
         level: Option<Level>,

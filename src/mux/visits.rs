@@ -7,10 +7,9 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::Semaphore, time::timeout};
 
-use super::{Mux, params, parking::came_back};
+use super::{Caller, Mux, params, parking::came_back};
 use crate::{
-    access::Principal,
-    backend::{Backend, Introduction, State, logs_in},
+    backend::{Backend, State, logs_in},
     protocol::{
         Era, Id, Message, RawObject, RpcError,
         error::{self, UNAVAILABLE, URL_ELICITATION_REQUIRED},
@@ -32,14 +31,6 @@ const SETTLES: Duration = Duration::from_secs(1);
 /// The most clients that wait at once to be told of the end of a login.
 const MAX: usize = 1000;
 
-/// Who is to visit a page.
-pub(super) struct Visitor {
-    pub(super) principal: Principal,
-    pub(super) era: Era,
-    pub(super) introduction: Option<Arc<Introduction>>,
-    pub(super) request: Message,
-}
-
 /// Clients that wait to be told of the end of a login.
 #[derive(Debug)]
 pub(super) struct Visits(Arc<Semaphore>);
@@ -51,8 +42,14 @@ impl Default for Visits {
 }
 
 impl Mux {
-    /// `response` as its client can take it, if it says that a login is needed.
-    pub(super) fn or_visit(&self, visitor: &Visitor, response: Message) -> Message {
+    /// The `response` to `request` as the `caller` can take it, if it says that a login
+    /// is needed.
+    pub(super) fn or_visit(
+        &self,
+        caller: &Caller,
+        request: &Message,
+        response: Message,
+    ) -> Message {
         if error::code_of(&response) != Some(URL_ELICITATION_REQUIRED) {
             return response;
         }
@@ -60,24 +57,24 @@ impl Mux {
             return response;
         };
         let backend = self.backend_of(&visit);
-        let id = visitor.request.id().cloned().unwrap_or(Id::from(0));
+        let id = request.id().cloned().unwrap_or(Id::from(0));
         let question = Message::request(&Id::from(0), method::ELICIT, &visit);
-        let able = match (&visitor.introduction, visitor.era) {
+        let able = match (&caller.introduction, caller.era()) {
             (Some(introduction), _) => introduction.abilities.cover(&question),
-            (None, Era::Modern) => params::introduction(&visitor.request).1.cover(&question),
+            (None, Era::Modern) => params::introduction(request).1.cover(&question),
             (None, Era::Legacy) => false,
         };
-        match visitor.era {
+        match caller.era() {
             Era::Legacy if able => {
-                self.tell_of_end(visitor, &visit, backend.as_ref());
+                self.tell_of_end(caller, &visit, backend.as_ref());
                 response
             }
-            Era::Modern if able && !came_back(&visitor.request) => {
+            Era::Modern if able && !came_back(request) => {
                 let name = backend.as_ref().map_or("", |backend| backend.name());
                 let key = format!("{KEY}{name}");
-                let owner = visitor.principal.owner();
+                let owner = caller.principal.owner();
                 self.parking
-                    .ask_again(owner, &visitor.request, &id, &key, &question, LIFE)
+                    .ask_again(owner, request, &id, &key, &question, LIFE)
             }
             Era::Legacy | Era::Modern => {
                 Message::failure(Some(&id), &RpcError::new(UNAVAILABLE, said))
@@ -123,9 +120,9 @@ impl Mux {
     }
 
     /// Tells a legacy client when the login is over, so that it may call again.
-    fn tell_of_end(&self, visitor: &Visitor, visit: &str, backend: Option<&Arc<Backend>>) {
+    fn tell_of_end(&self, caller: &Caller, visit: &str, backend: Option<&Arc<Backend>>) {
         let login = backend.and_then(|backend| backend.login());
-        let (Some(login), Some(client)) = (login, &visitor.introduction) else {
+        let (Some(login), Some(client)) = (login, &caller.introduction) else {
             return;
         };
         let Ok(place) = Arc::clone(&self.visits.0).try_acquire_owned() else {

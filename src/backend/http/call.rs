@@ -4,12 +4,14 @@
 
 use std::{future::poll_fn, sync::Arc};
 
+use futures_core::Stream;
 use http::HeaderMap;
 use tokio::time::timeout;
 use tracing::debug;
 
 use super::{
     answer::{self, Events, is_event_stream},
+    client::Response,
     link::HttpLink,
     resume::pause_of,
 };
@@ -65,7 +67,20 @@ impl HttpLink {
                 yield item;
                 return;
             }
-            let mut events = Events::new(response, link.max_message);
+            for await item in Box::pin(link.stream(call, response)) {
+                yield item;
+            }
+        })
+    }
+
+    /// The messages of `response`, which is an event stream, in the course of `call`.
+    fn stream(
+        self: Arc<Self>,
+        mut call: OpenCall,
+        response: Response,
+    ) -> impl Stream<Item = Item> + Send {
+        async_stream::stream! {
+            let mut events = Events::new(response, self.max_message);
             let mut resumed = 0;
             loop {
                 let next = tokio::select! {
@@ -92,12 +107,12 @@ impl HttpLink {
                     broken => {
                         let ended = broken.is_ok();
                         let error = broken.err().unwrap_or(BackendError::NoResponse);
-                        if ended && link.can_resume(&events, resumed) {
+                        if ended && self.can_resume(&events, resumed) {
                             call.client.pause(pause_of(&events));
                         }
                         let again = {
                             let mut resuming =
-                                Box::pin(link.resume(&events, &mut resumed, error));
+                                Box::pin(self.resume(&events, &mut resumed, error));
                             loop {
                                 tokio::select! {
                                     biased;
@@ -119,7 +134,7 @@ impl HttpLink {
                     }
                 }
             }
-        })
+        }
     }
 
     pub(super) fn is_legacy(&self) -> bool {

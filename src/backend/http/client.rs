@@ -115,36 +115,29 @@ impl Client {
 
     /// Sends a request to the endpoint, and again to where it is redirected
     /// within the endpoint's origin.
-    pub(super) async fn send(
+    pub(super) fn send(
         &self,
         method: Method,
         headers: &HeaderMap,
-        body: Bytes,
-    ) -> Result<Response, Failure> {
-        self.send_to(self.uri.clone(), method, headers, body).await
+        body: &Bytes,
+    ) -> impl Future<Output = Result<Response, Failure>> {
+        self.send_to(&self.uri, method, headers, body)
     }
 
     /// The same to `uri`, which is within the endpoint's origin.
     pub(super) async fn send_to(
         &self,
-        mut uri: Uri,
+        uri: &Uri,
         method: Method,
         headers: &HeaderMap,
-        body: Bytes,
+        body: &Bytes,
     ) -> Result<Response, Failure> {
+        let mut moved = None;
         for _ in 0..=MAX_REDIRECTS {
-            let mut request = Request::new(Full::new(body.clone()));
-            *request.method_mut() = method.clone();
-            *request.uri_mut() = uri;
-            let has = request.headers_mut();
-            has.clone_from(headers);
-            // Not what hyper would do itself: it would let the copy grow for it.
-            if body.is_empty() {
-                has.remove(header::CONTENT_LENGTH);
-            } else {
-                has.insert(header::CONTENT_LENGTH, body.len().into());
-            }
-            let response = self.send_once(request).await?;
+            let target = moved.as_ref().unwrap_or(uri);
+            let response = self
+                .send_once(self.request(target, &method, headers, body))
+                .await?;
             match self.redirected(&method, response.status(), response.headers()) {
                 None => return Ok(response.map(Either::Left)),
                 Some(_) if headers.contains_key(PROOF) => {
@@ -154,10 +147,37 @@ impl Client {
                             .to_owned(),
                     ));
                 }
-                Some(target) => uri = target.map_err(refused)?,
+                Some(target) => moved = Some(target.map_err(refused)?),
             }
         }
         Err(refused("it redirects too often".to_owned()))
+    }
+
+    /// A request to `uri`, as the way there wants it.
+    fn request(
+        &self,
+        uri: &Uri,
+        method: &Method,
+        headers: &HeaderMap,
+        body: &Bytes,
+    ) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body.clone()));
+        *request.method_mut() = method.clone();
+        let has = request.headers_mut();
+        has.clone_from(headers);
+        // Not what hyper would do itself: it would let the copy grow for it.
+        if body.is_empty() {
+            has.remove(header::CONTENT_LENGTH);
+        } else {
+            has.insert(header::CONTENT_LENGTH, body.len().into());
+        }
+        self.mark(has);
+        *request.uri_mut() = match self.pool {
+            Way::Plain(_) => uri.path_and_query().cloned().map(Uri::from),
+            Way::Tls(_) | Way::Proxied(_) => Some(uri.clone()),
+        }
+        .unwrap_or_default();
+        request
     }
 
     /// What `reference` of the server refers to; an error if it is another
@@ -172,15 +192,10 @@ impl Client {
 
     async fn send_once(
         &self,
-        mut request: Request<Full<Bytes>>,
+        request: Request<Full<Bytes>>,
     ) -> Result<http::Response<Either<Streamed, Incoming>>, Failure> {
         let sent = match &self.pool {
-            Way::Plain(pool) => {
-                let target = request.uri().path_and_query().cloned();
-                *request.uri_mut() = target.map(Uri::from).unwrap_or_default();
-                self.mark(request.headers_mut());
-                return Ok(pool.request(request).await?.map(Either::Left));
-            }
+            Way::Plain(pool) => return Ok(pool.request(request).await?.map(Either::Left)),
             Way::Tls(pool) => pool.request(request).await,
             Way::Proxied(pool) => pool.request(request).await,
         };
@@ -310,10 +325,10 @@ mod tests {
         let endpoint = format!("http://{address}/old").parse().expect("a URL");
         let client = Client::new(&endpoint, None).expect("a client");
         let mut headers = HeaderMap::new();
-        let plain = client.send(Method::POST, &headers, Bytes::new()).await;
+        let plain = client.send(Method::POST, &headers, &Bytes::new()).await;
         assert_eq!(plain.expect("an answer").status(), 200);
         headers.insert(PROOF, HeaderValue::from_static("a proof"));
-        let proven = client.send(Method::POST, &headers, Bytes::new()).await;
+        let proven = client.send(Method::POST, &headers, &Bytes::new()).await;
         let error = proven.expect_err("a redirect").error.to_string();
         assert!(error.contains("set endpoint to the address"), "{error}");
         serving.abort();

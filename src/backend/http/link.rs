@@ -177,7 +177,8 @@ impl HttpLink {
             .request_headers(&Method::DELETE, &mode, &HeaderMap::new())
             .await;
         if let Ok((headers, _)) = headers {
-            let request = self.client.send(Method::DELETE, &headers, Bytes::new());
+            let nothing = Bytes::new();
+            let request = self.client.send(Method::DELETE, &headers, &nothing);
             // A courtesy: a server that does not answer must not hold up the end.
             let _ = tokio::time::timeout(Duration::from_secs(1), request).await;
         }
@@ -206,7 +207,7 @@ impl HttpLink {
         loop {
             let mode = self.mode.load_full();
             let (headers, used) = self.request_headers(&Method::POST, &mode, extra).await?;
-            let sent = self.client.send(Method::POST, &headers, body.clone()).await;
+            let sent = self.client.send(Method::POST, &headers, body).await;
             let response = sent.map_err(|failure| self.report(failure))?;
             let (status, said) = (response.status(), response.headers());
             if self

@@ -85,7 +85,7 @@ impl HttpLink {
             if let Some(value) = last_id.and_then(|id| HeaderValue::from_str(id).ok()) {
                 headers.insert("last-event-id", value);
             }
-            let sent = self.client.send(Method::GET, &headers, Bytes::new()).await;
+            let sent = self.client.send(Method::GET, &headers, &Bytes::new()).await;
             let response = sent.map_err(|failure| self.report(failure))?;
             let (status, said) = (response.status(), response.headers());
             if !self

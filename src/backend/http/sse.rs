@@ -198,7 +198,7 @@ async fn follow(wire: Arc<Wire>) {
 impl Wire {
     /// Opens the stream, learns where to post, and delivers what comes.
     async fn read(self: &Arc<Self>) -> Result<Infallible, BackendError> {
-        let response = self.ask(None, Bytes::new()).await?;
+        let response = self.ask(None, &Bytes::new()).await?;
         if !is_event_stream(&response) {
             return Err(if response.status().is_success() {
                 BackendError::Protocol(
@@ -260,7 +260,7 @@ impl Wire {
     async fn post(&self, body: Bytes) -> Result<(), BackendError> {
         let posted = async {
             self.named.cancelled().await;
-            let response = self.ask(self.post.get(), body).await?;
+            let response = self.ask(self.post.get(), &body).await?;
             match response.status() {
                 status if status.is_success() => {
                     let _ = answer::read(response.into_body(), ACCEPTED).await;
@@ -282,7 +282,7 @@ impl Wire {
 
     /// Gets the stream, or posts `body` to `post`; once more with a fresh
     /// credential where it was refused.
-    async fn ask(&self, post: Option<&Uri>, body: Bytes) -> Result<Response, BackendError> {
+    async fn ask(&self, post: Option<&Uri>, body: &Bytes) -> Result<Response, BackendError> {
         let mut tries = Tries::default();
         loop {
             let (method, uri) = match post {
@@ -296,13 +296,11 @@ impl Wire {
             }
             let sent = if let Some(uri) = post {
                 headers.insert(header::CONTENT_TYPE, JSON);
-                let sending =
-                    self.client
-                        .send_to(uri.clone(), Method::POST, &headers, body.clone());
+                let sending = self.client.send_to(uri, Method::POST, &headers, body);
                 sending.await
             } else {
                 headers.insert(header::ACCEPT, HeaderValue::from_static(sse::MEDIA_TYPE));
-                self.client.send(Method::GET, &headers, body.clone()).await
+                self.client.send(Method::GET, &headers, body).await
             };
             let response = sent.map_err(|failure| failure.error)?;
             let (status, said) = (response.status(), response.headers());

@@ -44,24 +44,28 @@ impl Wire {
         })
     }
 
-    /// Sends `request` and waits for the head of its answer.
-    pub(super) async fn send(
+    /// Sends `request`, which is on its way once this returns, and waits for the head
+    /// of its answer.
+    pub(super) fn send(
         &mut self,
         request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<Full<Bytes>>>> {
-        let mut answer = pin!(self.sender.try_send_request(request));
+    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Full<Bytes>>>>> {
+        let answer = self.sender.try_send_request(request);
         let connection = &mut self.connection;
         let bell = &self.bell;
-        poll_fn(|cx| {
-            bell.look(cx, |cx| {
-                drive(connection, cx);
-                // Only the connection, just driven, makes it ready.
-                answer
-                    .as_mut()
-                    .poll(&mut Context::from_waker(Waker::noop()))
+        async move {
+            let mut answer = pin!(answer);
+            poll_fn(|cx| {
+                bell.look(cx, |cx| {
+                    drive(connection, cx);
+                    // Only the connection, just driven, makes it ready.
+                    answer
+                        .as_mut()
+                        .poll(&mut Context::from_waker(Waker::noop()))
+                })
             })
-        })
-        .await
+            .await
+        }
     }
 
     /// Whether it is open, as far as is known without asking the server.
