@@ -3,6 +3,7 @@
 //! The rooms, ground floor first; a room may only use rooms of a lower floor
 //! (see `ARCHITECTURE.md`).
 
+mod alarm;
 mod bell;
 pub mod config;
 mod nearest;

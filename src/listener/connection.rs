@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::{endpoint::Endpoint, patience};
-use crate::{access::Peer, bell::Bell, web::Gather};
+use crate::{access::Peer, alarm::Alarm, bell::Bell, web::Gather};
 
 /// How long a connection stays open for a request that may already be on its
 /// way when mcpmux stops.
@@ -41,12 +41,13 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let draining = leaving.draining.clone();
-    let peer = Arc::new(peer);
+    let (peer, alarm) = (Arc::new(peer), Arc::<Alarm>::default());
+    let (stream, timer) = patience::on(stream, Arc::clone(&alarm));
     let service = service_fn(move |mut request| {
         let endpoint = Arc::clone(&endpoint);
-        let (peer, draining) = (Arc::clone(&peer), draining.clone());
+        let (peer, alarm, draining) = (Arc::clone(&peer), Arc::clone(&alarm), draining.clone());
         async move {
-            let mut response = endpoint.answer(&peer, &mut request).await;
+            let mut response = endpoint.answer(&peer, &alarm, &mut request).await;
             if draining.is_cancelled() {
                 response
                     .headers_mut()
@@ -55,7 +56,6 @@ where
             Ok::<_, Infallible>(response)
         }
     });
-    let (stream, timer) = patience::on(stream);
     let connection = http1::Builder::new()
         .timer(timer)
         .header_read_timeout(patience::IDLE)

@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     access::{Access, Peer, Principal, Refused},
+    alarm::Alarm,
     config::Listen,
     credential::Logins,
     mux::{Caller, Mux},
@@ -64,10 +65,11 @@ impl Endpoint {
         }
     }
 
-    /// Answers one request of `peer`.
+    /// Answers one request of `peer`, whose connection has the `alarm`.
     pub(super) async fn answer(
         &self,
         peer: &Arc<Peer>,
+        alarm: &Alarm,
         request: &mut Request<Incoming>,
     ) -> Response<Reply> {
         let path = request.uri().path();
@@ -105,7 +107,7 @@ impl Endpoint {
                 _ => not_allowed("GET, HEAD"),
             }
         } else if request.uri().path() == self.path {
-            self.served(peer, request, origin.is_some()).await
+            self.served(peer, alarm, request, origin.is_some()).await
         } else {
             plain(
                 StatusCode::NOT_FOUND,
@@ -134,6 +136,7 @@ impl Endpoint {
     async fn served(
         &self,
         peer: &Arc<Peer>,
+        alarm: &Alarm,
         request: &mut Request<Incoming>,
         from_page: bool,
     ) -> Response<Reply> {
@@ -150,7 +153,7 @@ impl Endpoint {
             return too_much;
         }
         let response = match *request.method() {
-            Method::POST => self.post(who, request).await,
+            Method::POST => self.post(who, alarm, request).await,
             Method::GET => self.get(who, request.headers()),
             Method::DELETE => self.delete(who, request.headers()),
             _ => not_allowed(METHODS),
@@ -158,7 +161,12 @@ impl Endpoint {
         guarded(response, &self.access, admitted)
     }
 
-    async fn post(&self, who: &Principal, request: &mut Request<Incoming>) -> Response<Reply> {
+    async fn post(
+        &self,
+        who: &Principal,
+        alarm: &Alarm,
+        request: &mut Request<Incoming>,
+    ) -> Response<Reply> {
         let Some(form) = Form::of(request.headers()) else {
             return refuse((
                 StatusCode::NOT_ACCEPTABLE,
@@ -174,7 +182,7 @@ impl Endpoint {
                 RpcError::new(INVALID_REQUEST, "Content-Type must be application/json"),
             ));
         }
-        let body = match read(Driven(request.body_mut()), self.max_body).await {
+        let body = match read(Driven(request.body_mut()), self.max_body, alarm).await {
             Ok(body) => body,
             Err(unread) => {
                 let status = match unread {
@@ -194,13 +202,16 @@ impl Endpoint {
         if body.trim_ascii_start().starts_with(b"[") {
             return Box::pin(batch::answer(self, who, request.headers(), &body)).await;
         }
+        // Nothing is kept of what came that is not needed while the request is under way:
+        // the connection reads on into the same memory.
+        take(request.uri_mut());
         let answer = match Message::parse(body) {
             Ok(message) => self.message(who, request.headers_mut(), message, form),
             Err(error) => return refuse((StatusCode::BAD_REQUEST, error)),
         };
         match answer {
             Answer::Now(response) => response,
-            Answer::Of(rendering) => rendering.respond().await,
+            Answer::Of(rendering) => rendering.respond(alarm).await,
         }
     }
 

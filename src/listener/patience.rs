@@ -16,6 +16,8 @@ use std::{
 use hyper::rt::{Sleep, Timer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::alarm::Alarm;
+
 /// How long a connection may say nothing between two requests.
 pub(super) const IDLE: Duration = Duration::from_secs(75);
 
@@ -23,11 +25,12 @@ pub(super) const IDLE: Duration = Duration::from_secs(75);
 const HEAD: Duration = Duration::from_secs(10);
 
 /// A stream, and the timer by which hyper's `header_read_timeout` is to be measured
-/// on it, which must be [`IDLE`].
-pub(super) fn on<S>(stream: S) -> (Heard<S>, HeadTimer) {
+/// on it, which must be [`IDLE`]; it rings with `alarm`, which is the connection's.
+pub(super) fn on<S>(stream: S, alarm: Arc<Alarm>) -> (Heard<S>, HeadTimer) {
     let begun = Arc::new(AtomicBool::new(false));
     let timer = HeadTimer {
         begun: Arc::clone(&begun),
+        alarm,
     };
     (Heard { stream, begun }, timer)
 }
@@ -88,6 +91,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
 #[derive(Debug, Clone)]
 pub(super) struct HeadTimer {
     begun: Arc<AtomicBool>,
+    alarm: Arc<Alarm>,
 }
 
 impl Timer for HeadTimer {
@@ -98,8 +102,8 @@ impl Timer for HeadTimer {
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
         self.begun.store(false, Relaxed);
         Box::pin(HeadSleep {
-            until: Box::pin(tokio::time::sleep_until(deadline.into())),
-            begun: Arc::clone(&self.begun),
+            timer: self.clone(),
+            deadline: deadline.into(),
             in_head: false,
         })
     }
@@ -107,8 +111,8 @@ impl Timer for HeadTimer {
 
 /// Ends [`HEAD`] after something came, at its deadline at the latest.
 struct HeadSleep {
-    until: Pin<Box<tokio::time::Sleep>>,
-    begun: Arc<AtomicBool>,
+    timer: HeadTimer,
+    deadline: tokio::time::Instant,
     in_head: bool,
 }
 
@@ -118,14 +122,11 @@ impl Future for HeadSleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.in_head && self.begun.load(Relaxed) {
+        if !self.in_head && self.timer.begun.load(Relaxed) {
             self.in_head = true;
-            let latest = tokio::time::Instant::now() + HEAD;
-            if latest < self.until.deadline() {
-                self.until.as_mut().reset(latest);
-            }
+            self.deadline = self.deadline.min(tokio::time::Instant::now() + HEAD);
         }
-        self.until.as_mut().poll(cx)
+        self.timer.alarm.poll(self.deadline, cx)
     }
 }
 
@@ -138,7 +139,7 @@ mod tests {
     /// Waits for a head as hyper does; after how many seconds it gave up.
     async fn patience(said: &'static [u8]) -> u64 {
         let start = Instant::now();
-        let (mut stream, timer) = on(said);
+        let (mut stream, timer) = on(said, Arc::default());
         let mut sleep = timer.sleep_until((start + IDLE).into_std());
         let mut buffer = [0; 64];
         if !said.is_empty() {
@@ -157,7 +158,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_came_before_is_not_of_the_next_head() {
         let start = Instant::now();
-        let (mut stream, timer) = on(&b"GET / HTTP/1.1\r\n\r\n"[..]);
+        let (mut stream, timer) = on(&b"GET / HTTP/1.1\r\n\r\n"[..], Arc::default());
         let _ = stream.read(&mut [0; 64]).await;
         let mut sleep = timer.sleep_until((start + IDLE).into_std());
         std::future::poll_fn(|cx| sleep.as_mut().poll(cx)).await;

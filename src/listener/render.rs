@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{accept::Form, body::Reply, call_stream::Opening, modern};
 use crate::{
+    alarm::Alarm,
     backend::{BackendError, Exchange, Item},
     protocol::{Era, Kind, Message, RpcError, error::INTERNAL_ERROR, sse},
 };
@@ -74,9 +75,9 @@ impl<'a> Rendering<'a> {
         self
     }
 
-    /// The HTTP response. What comes before the exchange's response is left out of one
-    /// JSON body.
-    pub(super) async fn respond(mut self) -> Response<Reply> {
+    /// The HTTP response; `alarm` rings when a stream must begin. What comes before the
+    /// exchange's response is left out of one JSON body.
+    pub(super) async fn respond(mut self, alarm: &Alarm) -> Response<Reply> {
         let (form, era) = (self.form, self.course.era);
         // A stream of the legacy era can begin at once. The status of a modern
         // answer depends on its first message, and there one body is the rule.
@@ -84,15 +85,16 @@ impl<'a> Rendering<'a> {
             return self.stream(None);
         }
         loop {
-            match timeout(KEEP_ALIVE, self.course.next()).await {
-                Ok(Some(Ok(only))) if form == Form::Stream && status(&only, era).is_success() => {
+            let patience = Instant::now() + KEEP_ALIVE;
+            match alarm.within(patience, self.course.next()).await {
+                Some(Some(Ok(only))) if form == Form::Stream && status(&only, era).is_success() => {
                     return self.stream(Some(only));
                 }
-                Ok(Some(item)) if is_last(&item) => return self.whole(item),
-                Ok(None) => return self.whole(Err(BackendError::NoResponse)),
-                Ok(Some(item)) if form.streams() => return self.stream(item.ok()),
-                Err(_) if form.streams() => return self.stream(None),
-                Ok(Some(_)) | Err(_) => {}
+                Some(Some(item)) if is_last(&item) => return self.whole(item),
+                Some(None) => return self.whole(Err(BackendError::NoResponse)),
+                Some(Some(item)) if form.streams() => return self.stream(item.ok()),
+                None if form.streams() => return self.stream(None),
+                Some(Some(_)) | None => {}
             }
         }
     }
