@@ -35,7 +35,9 @@ impl Tally {
     /// A call has ended after `time`.
     pub(crate) fn called(&self, time: Duration, failed: bool) {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        self.failed.fetch_add(u64::from(failed), Ordering::Relaxed);
+        if failed {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+        }
         self.times[bucket(time)].fetch_add(1, Ordering::Relaxed);
     }
 

@@ -40,7 +40,8 @@ pub(super) async fn serve<S>(endpoint: Arc<Endpoint>, stream: S, peer: Peer, lea
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let draining = leaving.draining.clone();
+    // Its own: who looks at it takes a lock.
+    let draining = leaving.draining.child_token();
     let (peer, alarm) = (Arc::new(peer), Arc::<Alarm>::default());
     let (stream, timer) = patience::on(stream, Arc::clone(&alarm));
     let service = service_fn(move |mut request| {

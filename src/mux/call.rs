@@ -86,9 +86,10 @@ impl Mux {
         id: &Id,
     ) -> Result<Box<Relay>, Message> {
         let refused = |error: RpcError| Message::failure(Some(id), &error);
-        let place = Arc::clone(&self.places)
-            .try_acquire_owned()
-            .map_err(|_| refused(RpcError::new(UNAVAILABLE, "too many calls in flight")))?;
+        let flight = self
+            .commons
+            .take_off()
+            .ok_or_else(|| refused(RpcError::new(UNAVAILABLE, "too many calls in flight")))?;
         let came_back = caller.era() == Era::Modern && came_back(request);
         let params = params::of(request).map_err(refused)?;
         let token = params::token(&params).map_err(refused)?;
@@ -119,7 +120,7 @@ impl Mux {
             Era::Modern => Level::wanted(&params),
         };
         let sending = Sending {
-            instances: &self.instances,
+            instances: &self.commons.instances,
             caller,
             request,
             params: &params,
@@ -151,7 +152,6 @@ impl Mux {
             }
         };
         Ok(Box::new(Relay {
-            instances: Arc::clone(&self.instances),
             level,
             token,
             targets,
@@ -164,15 +164,13 @@ impl Mux {
             again: false,
             round: None,
             rounds: 0,
-            tasks: Arc::clone(&self.tasks),
-            addressees: Arc::clone(&self.addressees),
             following: None,
             out: VecDeque::new(),
             id: id.clone(),
             request: request.clone(),
             caller: Arc::clone(caller),
             costs,
-            _place: place,
+            flight,
         }))
     }
 }

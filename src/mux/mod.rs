@@ -10,7 +10,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{Notify, Semaphore, watch},
+    sync::{Notify, watch},
     task::JoinSet,
     time::{Instant, timeout_at},
 };
@@ -22,6 +22,7 @@ mod call;
 mod caller;
 mod catalog;
 mod clock;
+mod flight;
 mod handle;
 mod instances;
 #[cfg(test)]
@@ -69,13 +70,13 @@ use crate::{
 };
 use addressees::Addressees;
 use catalog::Share;
+use flight::Commons;
 use instances::Instances;
 use parking::Parking;
 use roster::Roster;
 pub(crate) use serving::given_up;
 pub use status::BackendStatus;
 pub(crate) use target::named_by;
-use tasks::Tasks;
 pub(crate) use views::View;
 use views::Views;
 use visits::Visits;
@@ -84,9 +85,6 @@ use watching::Watching;
 /// How long after the start a list waits for backends that have neither come up
 /// nor failed. Whatever comes later is told by a notification.
 const FIRST_LIST: Duration = Duration::from_secs(5);
-
-/// The most calls in flight at once, those included whose clients went away.
-const MAX_CALLS: usize = 10_000;
 
 /// Many backends as one server.
 pub struct Mux {
@@ -107,18 +105,12 @@ pub struct Mux {
     audit: Arc<Audit>,
     /// How much callers may ask, and backends are asked.
     limits: Arc<Limits>,
-    /// Calls that may be in flight at once.
-    places: Arc<Semaphore>,
     /// Streams of `subscriptions/listen`, each of which has a token.
     listening: TaskTracker,
     /// Calls that wait for their clients' answers.
     parking: Parking,
-    /// Who began which task where.
-    tasks: Arc<Tasks>,
-    /// Whom what backends tell of tasks and visits is for.
-    addressees: Arc<Addressees>,
-    /// Backends of which each client has its own.
-    instances: Arc<Instances>,
+    /// What calls need, and how many are in flight.
+    commons: Arc<Commons>,
     /// Clients that were sent to a login.
     visits: Visits,
     /// What outlives this process has changed of a legacy client.
@@ -189,7 +181,6 @@ impl Mux {
             views: Views::new(policy, &shares),
             pins,
             watching: Watching::new(&roster, &addressees),
-            addressees,
             roster,
             retry,
             activity: watch::Sender::new(()),
@@ -199,13 +190,11 @@ impl Mux {
             given_up: AtomicBool::new(false),
             audit,
             limits,
-            places: Arc::new(Semaphore::new(MAX_CALLS)),
             listening: TaskTracker::new(),
             parking: Parking::new(),
             visits: Visits::default(),
             clients_noted: Notify::new(),
-            tasks: Arc::default(),
-            instances: Instances::new(retry, stopping.clone()),
+            commons: Commons::new(Instances::new(retry, stopping.clone()), addressees),
             stopping,
             supervisors: Mutex::default(),
         }
@@ -270,7 +259,7 @@ impl Mux {
 
     /// How many calls are under way, those included that wait for their clients.
     pub fn calls(&self) -> usize {
-        MAX_CALLS.saturating_sub(self.places.available_permits())
+        self.commons.in_flight()
     }
 
     /// How many streams of `subscriptions/listen` are open.
@@ -324,7 +313,7 @@ impl Mux {
     /// belong to as well. Others could not tell whose it is.
     pub(crate) fn tell(&self, role: &str, client: Option<&Introduction>, notification: &Message) {
         if let Some(client) = client {
-            self.instances.tell(client, notification);
+            self.commons.instances.tell(client, notification);
         }
         let method = notification.method().unwrap_or_default();
         if method::is_own_notification(method) {

@@ -89,7 +89,7 @@ impl Relay {
             self.out.push_back(asked);
         }
         if let (Some(visit), Some(client)) = (elicitation(request), &self.caller.introduction) {
-            self.addressees.note(&visit, client);
+            self.flight.addressees.note(&visit, client);
         }
         self.asked.push(Asked {
             question,

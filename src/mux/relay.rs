@@ -5,23 +5,19 @@
 use std::{collections::VecDeque, future::poll_fn, pin::Pin, sync::Arc, task::Poll};
 
 use futures_core::Stream;
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 use tracing::{debug, info};
 
 use super::{
     Caller,
-    addressees::Addressees,
     clock::Clock,
-    instances::Instances,
+    flight::Flight,
     leg::{Inputs, Leg, Sending},
     params,
     questions::{Asked, Purpose},
     rounds::Round,
     target::Target,
-    tasks::{Following, Tasks},
+    tasks::Following,
 };
 use crate::{
     backend::{BackendError, Item},
@@ -38,8 +34,6 @@ use crate::{
 
 /// A request that is being relayed.
 pub(super) struct Relay {
-    /// The backends that clients have of their own.
-    pub(super) instances: Arc<Instances>,
     pub(super) caller: Arc<Caller>,
     pub(super) request: Message,
     pub(super) id: Id,
@@ -62,16 +56,13 @@ pub(super) struct Relay {
     pub(super) again: bool,
     pub(super) round: Option<Round>,
     pub(super) rounds: u32,
-    pub(super) tasks: Arc<Tasks>,
-    pub(super) addressees: Arc<Addressees>,
     /// The task whose end the client waits for.
     pub(super) following: Option<Following>,
     /// Messages for the client that go out before anything else.
     pub(super) out: VecDeque<Message>,
     /// What it uses up of the limits of its caller and its backend.
     pub(super) costs: Vec<Call>,
-    /// It counts as a call in flight.
-    pub(super) _place: OwnedSemaphorePermit,
+    pub(super) flight: Flight,
 }
 
 /// The next thing that a client gets.
@@ -192,10 +183,14 @@ impl Relay {
         }
         if let Some(target) = self.targets.front() {
             let client = self.caller.introduction.as_ref();
-            if let Some(id) = self.tasks.note(&response, &target.backend, &self.caller) {
+            if let Some(id) = self
+                .flight
+                .tasks
+                .note(&response, &target.backend, &self.caller)
+            {
                 self.leg.connection.keep();
                 if let Some(client) = client {
-                    self.addressees.note(&id, client);
+                    self.flight.addressees.note(&id, client);
                 }
             }
         }
@@ -234,7 +229,7 @@ impl Relay {
         // It waits for a place like any other; with its own it would wait for itself.
         self.leg.leave();
         let sending = Sending {
-            instances: &self.instances,
+            instances: &self.flight.instances,
             caller: &self.caller,
             request: &self.request,
             params: &params,

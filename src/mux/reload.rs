@@ -106,7 +106,7 @@ impl Mux {
         self.rebuild(None, Lists::default());
         for backend in &gone {
             backend.retire(drain);
-            self.instances.retire(backend.name(), drain);
+            self.commons.instances.retire(backend.name(), drain);
         }
         self.activity.send_replace(());
         // One that rests is not told who is subscribed there.

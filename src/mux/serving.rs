@@ -79,7 +79,7 @@ impl Mux {
                 .unwrap_or_else(PoisonError::into_inner),
         );
         while supervisors.join_next().await.is_some() {}
-        self.instances.ended().await;
+        self.commons.instances.ended().await;
     }
 }
 

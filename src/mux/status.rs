@@ -148,7 +148,7 @@ impl Mux {
     /// back where one of them is held for ever.
     pub(crate) fn pulse(&self) {
         self.views.pulse();
-        self.instances.pulse();
+        self.commons.instances.pulse();
         let _ = self.parking.is_empty();
         let _ = self.summary();
     }

@@ -146,7 +146,7 @@ impl Mux {
         let id = params::text(params, "taskId")?;
         let view = self.view(caller.principal.role());
         let runs = |backend: &Arc<Backend>| view.touches(Thing::Tool, backend.name());
-        let backend = match self.tasks.owner(&id) {
+        let backend = match self.commons.tasks.owner(&id) {
             Some(owner) if owner.is(caller) && runs(&owner.backend) => {
                 let gone = owner.backend.is_retired() && owner.backend.connected().is_none();
                 // The one that has taken its place may know of the task.

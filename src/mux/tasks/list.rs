@@ -29,7 +29,7 @@ impl Mux {
         };
         let mux = Arc::clone(self);
         Exchange::new(async_stream::stream! {
-            let own = mux.tasks.of(client);
+            let own = mux.commons.tasks.of(client);
             let deadline = Instant::now() + PATIENCE;
             let mut described = Vec::new();
             for (task, backend) in own.iter().rev().take(MAX).rev() {
@@ -38,7 +38,7 @@ impl Mux {
                 let asked = connection.query(method::TASKS_GET, json!({ "taskId": task }));
                 match timeout_at(deadline, asked).await {
                     Ok(Ok(now)) => described.push(now),
-                    Ok(Err(BackendError::Refused { .. })) => mux.tasks.forget(task),
+                    Ok(Err(BackendError::Refused { .. })) => mux.commons.tasks.forget(task),
                     Ok(Err(_)) | Err(_) => {}
                 }
             }
