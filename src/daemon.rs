@@ -15,7 +15,7 @@ use crate::{
     control::{self, Reload, Served},
     credential::Logins,
     limits::Limits,
-    listener::{self, Keeping, Presence, Pulse, keeping::SESSIONS, stdio},
+    listener::{self, Keeping, Presence, Pulse, Workers, keeping::SESSIONS, stdio},
     mux::{Memory, Mux},
     store::{self, Store},
     systemd::{Notifier, Taken},
@@ -191,6 +191,7 @@ impl House<'_> {
             Keeping::new(store, left)
         });
         let (presence, pulse) = (Arc::<Presence>::default(), Arc::<Pulse>::default());
+        let workers = Arc::<Workers>::default();
         let mux = self.mux();
         let serving = listener::serve(
             Arc::clone(&mux),
@@ -201,6 +202,7 @@ impl House<'_> {
             keeping,
             Arc::clone(&presence),
             Arc::clone(&pulse),
+            Arc::clone(&workers),
             self.stop.clone(),
             DRAIN,
         );
@@ -218,6 +220,7 @@ impl House<'_> {
         };
         self.attend(&mux, addresses, clients, pulse, serving, idle)
             .await;
+        workers.end().await;
         drop(bound);
         info!("stopped");
         Ok(())

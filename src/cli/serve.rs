@@ -90,7 +90,9 @@ pub(super) fn run(args: &Args, config: Option<&Path>, log: &LogOptions) -> ExitC
             return given_up(config.listen.transport == ListenTransport::Stdio, &error);
         }
     };
+    // One thread, to which others are added as connections come (`listener::Workers`).
     let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_all()
         .build()
     {

@@ -7,7 +7,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 mod accept;
 mod aside;
@@ -37,6 +37,7 @@ mod ring;
 mod session;
 mod sessions;
 pub mod stdio;
+mod workers;
 
 use crate::{access::Access, config::Listen, credential::Logins, mux::Mux};
 use connection::Leaving;
@@ -45,6 +46,7 @@ pub use keeping::Keeping;
 pub use presence::{Clients, Presence};
 pub use pulse::Pulse;
 use refusal::Refusal;
+pub use workers::Workers;
 
 /// The most connections served at once; more wait in the kernel's queue. As many
 /// sessions as there can be may each have a stream open beside their calls.
@@ -68,7 +70,8 @@ pub enum Socket {
 /// Serves clients on `sockets` until `stop`, then finishes the calls in flight;
 /// those that take longer than `drain` are answered with an error. Browsers that come back from a
 /// login are told to `logins`, `access` says who may come in, sessions are kept by `keeping` for the next run,
-/// `presence` knows of every connection, and `pulse` is felt by every socket's loop.
+/// `presence` knows of every connection, `pulse` is felt by every socket's loop, and
+/// connections are served on `workers`.
 #[allow(clippy::too_many_arguments)]
 pub async fn serve(
     mux: Arc<Mux>,
@@ -79,12 +82,13 @@ pub async fn serve(
     keeping: Option<Keeping>,
     presence: Arc<Presence>,
     pulse: Arc<Pulse>,
+    workers: Arc<Workers>,
     stop: CancellationToken,
     drain: Duration,
 ) {
     let endpoint = Arc::new(Endpoint::new(mux, logins, access, listen));
     presence.at(&endpoint);
-    let serving = serve_with(&endpoint, sockets, &presence, &pulse, stop, drain);
+    let serving = serve_with(&endpoint, sockets, &presence, &pulse, &workers, stop, drain);
     let Some(keeping) = keeping else {
         return serving.await;
     };
@@ -102,6 +106,7 @@ async fn serve_with(
     sockets: Vec<Socket>,
     presence: &Arc<Presence>,
     pulse: &Pulse,
+    workers: &Arc<Workers>,
     stop: CancellationToken,
     drain: Duration,
 ) {
@@ -117,7 +122,8 @@ async fn serve_with(
             connections.clone(),
         );
         let (stop, leaving) = (stop.clone(), leaving.clone());
-        let (presence, refusal) = (Arc::clone(presence), refusal.clone());
+        let (presence, workers) = (Arc::clone(presence), Arc::clone(workers));
+        let refusal = refusal.clone();
         let mut felt = pulse.felt();
         accepting.spawn(async move {
             loop {
@@ -130,7 +136,7 @@ async fn serve_with(
                 let (accepted, place) = tokio::select! {
                     biased;
                     () = stop.cancelled() => return,
-                    Some(own) = felt.recv() => (Ok(Accepted::Unix(own)), None),
+                    Some(own) = felt.recv() => (own.into_std().map(Accepted::Unix), None),
                     next = next => {
                         presence.came();
                         next
@@ -141,12 +147,25 @@ async fn serve_with(
                 match accepted {
                     Ok(accepted) => {
                         let own = place.is_none();
-                        let served = admit(endpoint, accepted, refusal, place, leaving);
+                        let desk = if own {
+                            workers.next_desk()
+                        } else {
+                            workers.desk()
+                        };
+                        let runtime = desk.runtime.clone();
+                        let served = async move {
+                            let _at = desk;
+                            if let Err(error) =
+                                admit(endpoint, accepted, refusal, place, leaving).await
+                            {
+                                debug!("a connection cannot be served: {error}");
+                            }
+                        };
                         // mcpmux itself is no client.
                         if own {
-                            tokio::spawn(served);
+                            runtime.spawn(served);
                         } else {
-                            connections.spawn(served);
+                            connections.spawn_on(served, &runtime);
                         }
                     }
                     Err(error) => {
@@ -182,9 +201,10 @@ async fn serve_with(
     }
 }
 
+/// A connection on its way to the thread that serves it.
 enum Accepted {
-    Tcp(TcpStream),
-    Unix(UnixStream),
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
 }
 
 /// Serves an accepted connection, which has a `place`, if it may come in.
@@ -194,31 +214,40 @@ async fn admit(
     refusal: Refusal,
     place: Option<OwnedSemaphorePermit>,
     leaving: Leaving,
-) {
+) -> io::Result<()> {
     match accepted {
-        Accepted::Tcp(stream) => match endpoint.access.tcp(&stream).await {
-            Ok(peer) if endpoint.access.is_secure() => {
-                let secured = endpoint.access.secure(stream, peer);
-                if let Some(Some((stream, peer))) = leaving.unless_aborted(secured).await {
-                    connection::serve(endpoint, stream, peer, leaving).await;
+        Accepted::Tcp(stream) => {
+            let stream = TcpStream::from_std(stream)?;
+            match endpoint.access.tcp(&stream).await {
+                Ok(peer) if endpoint.access.is_secure() => {
+                    let secured = endpoint.access.secure(stream, peer);
+                    // Boxed: others have no use for the room.
+                    let secured = Box::pin(leaving.unless_aborted(secured)).await;
+                    if let Some(Some((stream, peer))) = secured {
+                        Box::pin(connection::serve(endpoint, stream, peer, leaving)).await;
+                    }
+                }
+                // It would not understand.
+                Err(_) if endpoint.access.is_secure() => {}
+                Ok(peer) => connection::serve(endpoint, stream, peer, leaving).await,
+                Err(refused) => {
+                    drop(place);
+                    leaving.unless_aborted(refusal.tell(stream, refused)).await;
                 }
             }
-            // It would not understand.
-            Err(_) if endpoint.access.is_secure() => {}
-            Ok(peer) => connection::serve(endpoint, stream, peer, leaving).await,
-            Err(refused) => {
-                drop(place);
-                leaving.unless_aborted(refusal.tell(stream, refused)).await;
+        }
+        Accepted::Unix(stream) => {
+            let stream = UnixStream::from_std(stream)?;
+            match endpoint.access.unix(&stream).await {
+                Ok(peer) => connection::serve(endpoint, stream, peer, leaving).await,
+                Err(refused) => {
+                    drop(place);
+                    leaving.unless_aborted(refusal.tell(stream, refused)).await;
+                }
             }
-        },
-        Accepted::Unix(stream) => match endpoint.access.unix(&stream).await {
-            Ok(peer) => connection::serve(endpoint, stream, peer, leaving).await,
-            Err(refused) => {
-                drop(place);
-                leaving.unless_aborted(refusal.tell(stream, refused)).await;
-            }
-        },
+        }
     }
+    Ok(())
 }
 
 async fn accept(socket: &Socket) -> io::Result<Accepted> {
@@ -226,11 +255,11 @@ async fn accept(socket: &Socket) -> io::Result<Accepted> {
         Socket::Tcp(listener) => {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
-            Ok(Accepted::Tcp(stream))
+            Ok(Accepted::Tcp(stream.into_std()?))
         }
         Socket::Unix(listener) => {
             let (stream, _) = listener.accept().await?;
-            Ok(Accepted::Unix(stream))
+            Ok(Accepted::Unix(stream.into_std()?))
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde_json::value::RawValue;
-use tokio::time::sleep;
+use tokio::{runtime::Handle, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::debug;
 
@@ -30,6 +30,8 @@ const IDLE: Duration = Duration::from_secs(60);
 pub(super) struct Instances {
     retry: ConnectRetry,
     stopping: CancellationToken,
+    /// Where mcpmux began.
+    runtime: Option<Handle>,
     tasks: TaskTracker,
     table: Mutex<HashMap<Key, Instance>>,
 }
@@ -71,6 +73,7 @@ impl Instances {
         Arc::new(Self {
             retry,
             stopping,
+            runtime: Handle::try_current().ok(),
             tasks: TaskTracker::new(),
             table: Mutex::default(),
         })
@@ -188,7 +191,7 @@ impl Instances {
         let stop = self.stopping.child_token();
         let (instances, supervised) = (Arc::downgrade(self), Arc::clone(&own));
         let (gone, retry, ended) = (client.gone.clone(), self.retry, key.clone());
-        self.tasks.spawn(async move {
+        let supervise = async move {
             let supervising = supervised.serve(retry, stop.clone(), &Nobody);
             tokio::pin!(supervising);
             tokio::select! {
@@ -201,7 +204,12 @@ impl Instances {
             }
             stop.cancel();
             supervising.await;
-        });
+        };
+        // Where mcpmux began, not where the call came from: it outlives that.
+        match &self.runtime {
+            Some(runtime) => self.tasks.spawn_on(supervise, runtime),
+            None => self.tasks.spawn(supervise),
+        };
         let instance = Instance {
             backend: Arc::clone(&own),
             client,

@@ -17,7 +17,7 @@ use http::{Request, Response, Uri};
 use http_body::{Body, Frame};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Id};
 
 use super::{
     client::{Failure, IDLE, MAX_IDLE, failure},
@@ -41,6 +41,8 @@ pub(super) struct Pool {
 #[derive(Debug)]
 struct Idle {
     wire: Box<Wire>,
+    /// Where its socket is watched: elsewhere each use would wake two threads.
+    runtime: Id,
     since: Instant,
 }
 
@@ -50,6 +52,7 @@ struct Idle {
 pub(super) struct Streamed {
     incoming: Option<Incoming>,
     wire: Option<Box<Wire>>,
+    runtime: Id,
     pool: Arc<Pool>,
 }
 
@@ -71,8 +74,9 @@ impl Pool {
         self: &Arc<Self>,
         mut request: Request<Full<Bytes>>,
     ) -> Result<Response<Streamed>, Failure> {
+        let runtime = Handle::current().id();
         loop {
-            let kept = self.take();
+            let kept = self.take(runtime);
             let was_kept = kept.is_some();
             let mut wire = match kept {
                 Some(wire) => wire,
@@ -83,6 +87,7 @@ impl Pool {
                     return Ok(response.map(|incoming| Streamed {
                         incoming: Some(incoming),
                         wire: Some(wire),
+                        runtime,
                         pool: Arc::clone(self),
                     }));
                 }
@@ -111,22 +116,28 @@ impl Pool {
         Ok(Box::new(wire.map_err(|error| unreached(&error))?))
     }
 
-    /// The connection that was used last.
-    fn take(&self) -> Option<Box<Wire>> {
+    /// The connection of `runtime` that was used last.
+    fn take(&self, runtime: Id) -> Option<Box<Wire>> {
         let mut idle = self.idle();
-        let newest = idle.pop_if(|idle| idle.since.elapsed() < IDLE)?;
-        Some(newest.wire)
+        let newest = idle
+            .iter()
+            .rposition(|idle| idle.runtime == runtime && idle.since.elapsed() < IDLE)?;
+        Some(idle.remove(newest).wire)
     }
 
     /// Keeps a connection if it is ready for another request.
-    fn put(self: &Arc<Self>, mut wire: Box<Wire>) {
+    fn put(self: &Arc<Self>, mut wire: Box<Wire>, runtime: Id) {
         if !wire.is_reusable() {
             return;
         }
         let mut idle = self.idle();
         if idle.len() < MAX_IDLE {
             let since = Instant::now();
-            idle.push(Idle { wire, since });
+            idle.push(Idle {
+                wire,
+                runtime,
+                since,
+            });
         }
         drop(idle);
         if !self.sweeping.load(Ordering::Relaxed)
@@ -172,7 +183,7 @@ impl Streamed {
     fn release(&mut self) {
         self.incoming = None;
         if let Some(wire) = self.wire.take() {
-            self.pool.put(wire);
+            self.pool.put(wire, self.runtime);
         }
     }
 }
