@@ -7,6 +7,9 @@ SOAK ?= 20m
 FUZZ ?= 60
 VM ?=
 
+# The release, arranged for what calls do.
+release = RUSTFLAGS="$$RUSTFLAGS $$(profile/flags)" $(CARGO)
+
 # Below the home directory everything goes where a user's own files go, and the
 # units keep their %h; elsewhere where a machine's go.
 CONFIG_HOME := $(or $(XDG_CONFIG_HOME),$(HOME)/.config)
@@ -27,10 +30,10 @@ zsh = $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_mcpmux
 fish = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/mcpmux.fish
 man = $(DESTDIR)$(PREFIX)/share/man/man1
 
-SCRIPTS := .ci/run layout/record systemd/verify tests/prepare tests/conformance/install tests/oauth/install tests/systemd/machine \
+SCRIPTS := .ci/run layout/record profile/record profile/flags systemd/verify tests/prepare tests/conformance/install tests/oauth/install tests/systemd/machine \
 	tests/systemd/vm/run tests/systemd/vm/image tests/systemd/vm/inside tests/real/install
 
-.PHONY: help run build test vm lint audit bench layout soak fuzz install uninstall
+.PHONY: help run build test vm lint audit bench profile layout soak fuzz install uninstall
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
@@ -42,7 +45,7 @@ run: ## build mcpmux and serve mcpmux.example.yaml
 	$(CARGO) run -- serve --config mcpmux.example.yaml
 
 build: ## build the release binary
-	$(CARGO) build --release --locked
+	$(release) build --release --locked
 
 test: ## run all tests (what they need is installed, or named)
 	tests/prepare
@@ -63,15 +66,18 @@ audit: ## known vulnerabilities of the crates below mcpmux
 	$(CARGO) deny check advisories
 
 bench: ## measure mcpmux under load, beside nginx where it is installed
-	$(CARGO) build --release --locked --workspace
-	$(CARGO) run --release --locked -p mcpmux-load
+	$(release) build --release --locked --workspace
+	$(release) run --release --locked -p mcpmux-load
+
+profile: ## record what calls do, for the compiler (llvm-profdata)
+	profile/record
 
 layout: ## record which functions run, for the linker (valgrind)
 	layout/record
 
 soak: ## use mcpmux for SOAK=20m, and see whether what it holds grows
-	$(CARGO) build --release --locked --workspace
-	$(CARGO) run --release --locked -p mcpmux-load --bin mcpmux-soak -- --duration $(SOAK)
+	$(release) build --release --locked --workspace
+	$(release) run --release --locked -p mcpmux-load --bin mcpmux-soak -- --duration $(SOAK)
 
 fuzz: ## look for inputs that break what must hold, FUZZ=60 seconds each
 	@if command -v cargo-fuzz >/dev/null && rustup run nightly rustc --version; then \
