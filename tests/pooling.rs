@@ -3,7 +3,7 @@
 
 #![allow(clippy::expect_used)]
 
-use std::{path::PathBuf, sync::Arc};
+use std::{fs, path::PathBuf, sync::Arc, thread::available_parallelism};
 
 use mcpmux_load::{
     backend::{
@@ -57,6 +57,16 @@ impl Front {
         }
     }
 
+    /// How many threads serve connections beside the first.
+    fn threads(&self) -> usize {
+        let tasks = format!("/proc/{}/task", self.daemon.process.id());
+        let tasks = fs::read_dir(tasks).expect("it runs");
+        tasks
+            .filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok())
+            .filter(|name| name.starts_with("connections-"))
+            .count()
+    }
+
     /// `calls` calls by each of `clients` clients at the same time.
     async fn call(&self, clients: usize, calls: usize) {
         let mut running = JoinSet::new();
@@ -97,6 +107,17 @@ async fn clients_at_the_same_time_need_no_more_connections_than_clients() {
         "{} connections",
         front.stats.connections()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_at_the_same_time_have_as_many_threads_as_processors() {
+    let front = Front::start(LEGACY).await;
+    let processors = available_parallelism().map_or(1, usize::from);
+    front.call(4 * processors, 50).await;
+    assert_eq!(front.threads(), processors - 1);
+    // They are there once, for whoever comes.
+    front.call(8 * processors, 20).await;
+    assert_eq!(front.threads(), processors - 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

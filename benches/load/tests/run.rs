@@ -101,3 +101,30 @@ fn an_interrupted_run_leaves_nothing_behind() {
     assert_eq!(status.code(), Some(1));
     assert_nothing_left(dir.path());
 }
+
+/// What `profile/flags` says to a compiler of this record; as it is if none is given.
+fn flags(record: Option<&[u8]>) -> String {
+    let profile = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../profile");
+    let dir = tempfile::tempdir().expect("a directory");
+    let files = ["flags", "calls.profdata"];
+    for file in files {
+        fs::copy(profile.join(file), dir.path().join(file)).expect("it is there");
+    }
+    if let Some(record) = record {
+        fs::write(dir.path().join(files[1]), record).expect("written");
+    }
+    let said = Command::new(dir.path().join(files[0])).output();
+    let said = said.expect("it runs");
+    assert!(said.status.success(), "{said:?}");
+    String::from_utf8(said.stdout).expect("text")
+}
+
+#[test]
+fn the_compiler_is_given_the_record_of_calls_only_if_it_can_read_it() {
+    assert!(
+        flags(None).starts_with("-Cprofile-use=/"),
+        "{}",
+        flags(None)
+    );
+    assert_eq!(flags(Some(b"no record")), "");
+}
