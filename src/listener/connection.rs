@@ -36,12 +36,13 @@ impl Leaving {
 }
 
 /// Serves `stream`, whose other end is `peer`, until it ends, or `leaving` ends it.
-pub(super) async fn serve<S>(endpoint: Arc<Endpoint>, stream: S, peer: Peer, leaving: Leaving)
+pub(super) async fn serve<S>(endpoint: Arc<Endpoint>, stream: S, peer: Peer, mut leaving: Leaving)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    // Its own: who looks at it takes a lock.
-    let draining = leaving.draining.child_token();
+    // Its own: each look at it takes a lock.
+    leaving.draining = leaving.draining.child_token();
+    let draining = leaving.draining.clone();
     let (peer, alarm) = (Arc::new(peer), Arc::<Alarm>::default());
     let (stream, timer) = patience::on(stream, Arc::clone(&alarm));
     let service = service_fn(move |mut request| {
