@@ -166,6 +166,7 @@ impl Mux {
             rounds: 0,
             following: None,
             out: VecDeque::new(),
+            last: None,
             id: id.clone(),
             request: request.clone(),
             caller: Arc::clone(caller),

@@ -60,6 +60,8 @@ pub(super) struct Relay {
     pub(super) following: Option<Following>,
     /// Messages for the client that go out before anything else.
     pub(super) out: VecDeque<Message>,
+    /// The response, once there is one.
+    pub(super) last: Option<Message>,
     /// What it uses up of the limits of its caller and its backend.
     pub(super) costs: Vec<Call>,
     pub(super) flight: Flight,
@@ -86,10 +88,10 @@ impl Relay {
     pub(super) async fn step(&mut self) -> Step {
         loop {
             if let Some(message) = self.out.pop_front() {
-                return match message.kind() {
-                    Kind::Response { .. } => Step::End(message),
-                    _ => Step::Say(message),
-                };
+                return Step::Say(message);
+            }
+            if let Some(response) = self.last.take() {
+                return Step::End(response);
             }
             if self.again {
                 return Step::Park;
@@ -265,7 +267,7 @@ impl Relay {
         self.over(failed, None);
         self.withdraw_questions();
         self.round = None;
-        self.out.push_back(response.rewritten(Some(&self.id), None));
+        self.last = Some(response.rewritten(Some(&self.id), None));
     }
 
     fn fail(&mut self, error: &BackendError) {
@@ -274,7 +276,7 @@ impl Relay {
         self.withdraw_questions();
         self.round = None;
         let error = error.to_rpc(self.backend());
-        self.out.push_back(Message::failure(Some(&self.id), &error));
+        self.last = Some(Message::failure(Some(&self.id), &error));
     }
 
     /// What the client can be asked.
