@@ -1,7 +1,7 @@
 //! Messages that are malformed, unknown or meaningless.
 
 use super::{BOTH, DONE, JSON, ask, code, house, post};
-use crate::support::{Client, Connection, Era, at, elements};
+use crate::support::{Client, Connection, Era, Peer, Setup, at, elements, legacy};
 
 #[test]
 fn an_unknown_method_is_not_found() {
@@ -97,11 +97,22 @@ fn a_ping_is_answered_here() {
 
 #[test]
 fn an_unknown_notification_is_accepted_and_kept_here() {
-    let (peer, mux) = house();
+    // The only server there is would get it.
+    let peers = [(); 2].map(|()| Peer::new(legacy(&["t"])));
+    let mux = Setup::one("b", &peers[0])
+        .backend("c", &peers[1], "")
+        .serve();
     let client = Client::legacy(&mux);
+    for tool in ["b__t", "c__t"] {
+        client.tool(tool);
+    }
     client.notify(r#"{"jsonrpc":"2.0","method":"notifications/strange","params":{"x":1.0}}"#);
-    client.call("b__t", None).result();
-    assert!(peer.messages("notifications/strange").is_empty());
+    for tool in ["b__t", "c__t"] {
+        client.call(tool, None).result();
+    }
+    for peer in &peers {
+        assert!(peer.messages("notifications/strange").is_empty());
+    }
 }
 
 #[test]
