@@ -7,17 +7,16 @@ use hyper::body::Incoming;
 use tracing::{debug, warn};
 
 use super::{
-    accept::{self, Form},
+    accept::Form,
     batch,
     body::{Driven, Reply, Unread, read},
-    call_stream, callback, get,
+    callback, get,
     guarded::guarded,
     legacy,
     modern::{self, Refusal},
     origin::{Doors, METHODS, cross_origin},
     refusal::deny,
     render::{Answer, Rendering, empty, json},
-    ring::EventId,
     session::Session,
     sessions::Sessions,
 };
@@ -28,7 +27,7 @@ use crate::{
     credential::Logins,
     mux::{Caller, Mux},
     protocol::{
-        Era, Kind, Message, Revision, RpcError, error::INVALID_REQUEST, header as mcp, method, sse,
+        Era, Kind, Message, Revision, RpcError, error::INVALID_REQUEST, header as mcp, method,
     },
 };
 
@@ -154,7 +153,7 @@ impl Endpoint {
         }
         let response = match *request.method() {
             Method::POST => self.post(who, alarm, request).await,
-            Method::GET => self.get(who, request.headers()),
+            Method::GET => get::answer(self, who, request.headers()),
             Method::DELETE => self.delete(who, request.headers()),
             _ => not_allowed(METHODS),
         };
@@ -280,49 +279,6 @@ impl Endpoint {
         })
     }
 
-    /// A legacy session's stream of notifications, or the rest of a call's.
-    fn get(&self, who: &Principal, headers: &HeaderMap) -> Response<Reply> {
-        if !accept::names(headers, sse::MEDIA_TYPE) {
-            return refuse((
-                StatusCode::NOT_ACCEPTABLE,
-                RpcError::new(INVALID_REQUEST, "Accept must list text/event-stream"),
-            ));
-        }
-        if headers.get(&mcp::SESSION_ID).is_none() {
-            // A modern client has no such stream, and a browser no business here.
-            return not_allowed(METHODS);
-        }
-        let session = match self.session(who, headers) {
-            Ok(session) => session,
-            Err(refusal) => return refuse(refusal),
-        };
-        let last_id = headers
-            .get("last-event-id")
-            .map(|id| id.to_str().unwrap_or_default());
-        match last_id.map(EventId::parse) {
-            None => return get::open(&self.mux, &session, None),
-            Some(Some(EventId { call: None, number })) => {
-                return get::open(&self.mux, &session, Some(number));
-            }
-            Some(Some(EventId {
-                call: Some(call),
-                number,
-            })) => {
-                if let Some(reading) = session.call_streams.resume(call, number) {
-                    return call_stream::go_on(reading);
-                }
-            }
-            Some(None) => {}
-        }
-        refuse((
-            StatusCode::BAD_REQUEST,
-            RpcError::new(
-                INVALID_REQUEST,
-                "Bad Request: what followed the event of Last-Event-ID is not kept, or there was no such event",
-            ),
-        ))
-    }
-
     /// A legacy client takes its leave.
     fn delete(&self, who: &Principal, headers: &HeaderMap) -> Response<Reply> {
         let Some(id) = headers
@@ -397,7 +353,7 @@ fn plain(status: StatusCode, text: String) -> Response<Reply> {
 }
 
 /// Says to a person with a browser, too, what this is.
-fn not_allowed(allowed: &'static str) -> Response<Reply> {
+pub(super) fn not_allowed(allowed: &'static str) -> Response<Reply> {
     let text = if allowed == METHODS {
         "this is an MCP endpoint: give its address to an MCP client, \
          or see what it offers with `mcpmux list --endpoint ADDRESS`\n"
