@@ -91,8 +91,7 @@ pub(super) fn run(args: &Args, config: Option<&Path>, log: &LogOptions) -> ExitC
         }
     };
     // One thread, to which others are added as connections come (`listener::Workers`).
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
+    let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
     {

@@ -5,19 +5,23 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread::available_parallelism,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    thread::{self, available_parallelism},
     time::Duration,
 };
 
 use tokio::{
-    runtime::{Builder, Handle, Runtime},
+    runtime::{Builder, Handle},
+    sync::oneshot,
     task::spawn_blocking,
 };
 use tracing::warn;
 
 /// How long what still runs on a thread may take to end.
 const LAST_WAIT: Duration = Duration::from_secs(1);
+
+/// How long the thread itself may.
+const LAST_WAIT_OF_ALL: Duration = Duration::from_secs(2);
 
 /// The threads of one mcpmux.
 #[derive(Debug)]
@@ -37,9 +41,18 @@ struct Staff {
 struct Worker {
     handle: Handle,
     /// None for the one that mcpmux began on.
-    runtime: Option<Runtime>,
+    running: Option<Running>,
     /// Held by each of its connections.
     connections: Arc<()>,
+}
+
+/// A thread that was started; it ends when this is dropped.
+#[derive(Debug)]
+struct Running {
+    /// Held as long as it is to run.
+    wanted: oneshot::Sender<()>,
+    /// Closed once it has ended.
+    ended: mpsc::Receiver<()>,
 }
 
 /// A connection's place on a thread, until dropped.
@@ -63,7 +76,7 @@ impl Workers {
         Self(Mutex::new(Staff {
             there: vec![Worker {
                 handle: Handle::current(),
-                runtime: None,
+                running: None,
                 connections: Arc::default(),
             }],
             most,
@@ -113,21 +126,30 @@ impl Workers {
 
 impl Worker {
     fn start(number: usize) -> io::Result<Self> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name(format!("connections-{number}"))
-            .enable_all()
-            .build()?;
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let (wanted, unwanted) = oneshot::channel();
+        let (running, ended) = mpsc::channel();
+        let run = move || {
+            let _running: mpsc::Sender<()> = running;
+            // It is never sent: what is waited for is that nobody could send it any more.
+            let _ = runtime.block_on(unwanted);
+            runtime.shutdown_timeout(LAST_WAIT);
+        };
+        thread::Builder::new()
+            .name(format!("connections-{number}"))
+            .spawn(run)?;
         Ok(Self {
-            handle: runtime.handle().clone(),
-            runtime: Some(runtime),
+            handle,
+            running: Some(Running { wanted, ended }),
             connections: Arc::default(),
         })
     }
 
-    fn end(mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_timeout(LAST_WAIT);
+    fn end(self) {
+        if let Some(Running { wanted, ended }) = self.running {
+            drop(wanted);
+            let _ = ended.recv_timeout(LAST_WAIT_OF_ALL);
         }
     }
 
@@ -143,15 +165,6 @@ impl Worker {
     }
 }
 
-impl Drop for Worker {
-    fn drop(&mut self) {
-        // Who drops it may be on a runtime, which must not wait.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
 impl Desk {
     fn here() -> Self {
         Self {
@@ -163,7 +176,7 @@ impl Desk {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::HashSet, thread};
+    use std::collections::HashSet;
 
     use super::*;
 
