@@ -10,6 +10,7 @@ mod nearest;
 pub mod protocol;
 mod secret;
 mod signature;
+mod thread;
 mod web;
 
 pub mod audit;

@@ -26,7 +26,8 @@ use crate::{
 /// How long a connection without use is kept.
 pub(super) const IDLE: Duration = Duration::from_secs(60);
 
-/// The most connections without use that are kept.
+/// The most connections without use that are kept, for all threads or on each of the
+/// shelves that threads have.
 pub(super) const MAX_IDLE: usize = 64;
 
 /// The most redirects that are followed.

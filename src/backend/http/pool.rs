@@ -17,22 +17,37 @@ use http::{Request, Response, Uri};
 use http_body::{Body, Frame};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use tokio::runtime::{Handle, Id};
+use tokio::runtime::Handle;
 
 use super::{
     client::{Failure, IDLE, MAX_IDLE, failure},
     wire::Wire,
 };
-use crate::web::{Dial, apart};
+use crate::{
+    thread,
+    web::{Dial, apart},
+};
 
 /// How often connections without use are looked after.
 const SWEEP: Duration = Duration::from_secs(5);
+
+/// On how many shelves connections wait: threads that have one each do not wait for
+/// each other.
+const SHELVES: usize = 8;
 
 /// The connections to one server.
 #[derive(Debug)]
 pub(super) struct Pool {
     server: Uri,
     dial: Dial,
+    shelves: [Arc<Shelf>; SHELVES],
+}
+
+/// Where the connections of one thread, or of a few, wait to be used again; by itself in
+/// memory.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Shelf {
     idle: Mutex<Vec<Idle>>,
     sweeping: AtomicBool,
 }
@@ -41,8 +56,8 @@ pub(super) struct Pool {
 #[derive(Debug)]
 struct Idle {
     wire: Box<Wire>,
-    /// Where its socket is watched: elsewhere each use would wake two threads.
-    runtime: Id,
+    /// The thread that watches its socket: used elsewhere it would wake two.
+    thread: usize,
     since: Instant,
 }
 
@@ -52,8 +67,8 @@ struct Idle {
 pub(super) struct Streamed {
     incoming: Option<Incoming>,
     wire: Option<Box<Wire>>,
-    runtime: Id,
-    pool: Arc<Pool>,
+    thread: usize,
+    shelf: Arc<Shelf>,
 }
 
 impl Pool {
@@ -62,8 +77,7 @@ impl Pool {
         Arc::new(Self {
             server,
             dial,
-            idle: Mutex::default(),
-            sweeping: AtomicBool::new(false),
+            shelves: Default::default(),
         })
     }
 
@@ -71,12 +85,13 @@ impl Pool {
     /// a header. One that a kept connection turns out to be too old for is
     /// sent again on another, if nothing of it was sent.
     pub(super) async fn request(
-        self: &Arc<Self>,
+        &self,
         mut request: Request<Full<Bytes>>,
     ) -> Result<Response<Streamed>, Failure> {
-        let runtime = Handle::current().id();
+        let thread = thread::number();
+        let shelf = &self.shelves[thread % SHELVES];
         loop {
-            let kept = self.take(runtime);
+            let kept = shelf.take(thread);
             let was_kept = kept.is_some();
             let mut wire = match kept {
                 Some(wire) => wire,
@@ -87,8 +102,8 @@ impl Pool {
                     return Ok(response.map(|incoming| Streamed {
                         incoming: Some(incoming),
                         wire: Some(wire),
-                        runtime,
-                        pool: Arc::clone(self),
+                        thread,
+                        shelf: Arc::clone(shelf),
                     }));
                 }
                 Err(error) => error,
@@ -115,18 +130,20 @@ impl Pool {
         let wire = Wire::open(stream).await;
         Ok(Box::new(wire.map_err(|error| unreached(&error))?))
     }
+}
 
-    /// The connection of `runtime` that was used last.
-    fn take(&self, runtime: Id) -> Option<Box<Wire>> {
+impl Shelf {
+    /// The connection of `thread` that was used last.
+    fn take(&self, thread: usize) -> Option<Box<Wire>> {
         let mut idle = self.idle();
         let newest = idle
             .iter()
-            .rposition(|idle| idle.runtime == runtime && idle.since.elapsed() < IDLE)?;
+            .rposition(|idle| idle.thread == thread && idle.since.elapsed() < IDLE)?;
         Some(idle.remove(newest).wire)
     }
 
     /// Keeps a connection if it is ready for another request.
-    fn put(self: &Arc<Self>, mut wire: Box<Wire>, runtime: Id) {
+    fn put(self: &Arc<Self>, mut wire: Box<Wire>, thread: usize) {
         if !wire.is_reusable() {
             return;
         }
@@ -135,7 +152,7 @@ impl Pool {
             let since = Instant::now();
             idle.push(Idle {
                 wire,
-                runtime,
+                thread,
                 since,
             });
         }
@@ -169,10 +186,10 @@ impl Pool {
 }
 
 /// Looks after the connections without use until none is left.
-async fn sweep(pool: Weak<Pool>) {
+async fn sweep(shelf: Weak<Shelf>) {
     loop {
         tokio::time::sleep(SWEEP).await;
-        if pool.upgrade().is_none_or(|pool| pool.close_stale()) {
+        if shelf.upgrade().is_none_or(|shelf| shelf.close_stale()) {
             return;
         }
     }
@@ -183,7 +200,7 @@ impl Streamed {
     fn release(&mut self) {
         self.incoming = None;
         if let Some(wire) = self.wire.take() {
-            self.pool.put(wire, self.runtime);
+            self.shelf.put(wire, self.thread);
         }
     }
 }
@@ -236,6 +253,10 @@ mod tests {
         (listener, pool)
     }
 
+    fn shelf(pool: &Pool) -> &Arc<Shelf> {
+        &pool.shelves[thread::number() % SHELVES]
+    }
+
     async fn answer(stream: &mut TcpStream, with: &[u8]) {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -266,7 +287,7 @@ mod tests {
         let asking = async {
             for _ in 0..3 {
                 assert_eq!(ask(&pool).await.unwrap(), "ok");
-                assert_eq!(pool.idle().len(), 1);
+                assert_eq!(shelf(&pool).idle().len(), 1);
             }
         };
         tokio::join!(serving, asking);
@@ -305,7 +326,7 @@ mod tests {
             let mut body = response.into_body();
             assert!(body.frame().await.unwrap().unwrap().is_data());
             drop(body);
-            assert!(pool.idle().is_empty());
+            assert!(shelf(&pool).idle().is_empty());
         };
         let (end, ()) = tokio::join!(serving, asking);
         assert!(matches!(end, Ok(0) | Err(_)));
@@ -321,9 +342,9 @@ mod tests {
         };
         let (asked, mut stream) = tokio::join!(ask(&pool), serving);
         asked.unwrap();
-        assert!(!pool.close_stale());
+        assert!(!shelf(&pool).close_stale());
         stream.shutdown().await.unwrap();
-        while !pool.close_stale() {
+        while !shelf(&pool).close_stale() {
             tokio::task::yield_now().await;
         }
         assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
