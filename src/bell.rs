@@ -5,7 +5,10 @@ use std::{
     mem,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        atomic::{
+            AtomicU8,
+            Ordering::{AcqRel, Acquire, Relaxed},
+        },
     },
     task::{Context, Poll, Wake, Waker},
 };
@@ -13,19 +16,31 @@ use std::{
 /// How often one poll looks again because the bell rang meanwhile.
 const LOOKS: usize = 3;
 
+/// Nobody looks: who rings wakes the task.
+const AWAY: u8 = 0;
+
+/// Somebody looks, or nobody is to be woken: who rings wakes no one.
+const LOOKING: u8 = 1;
+
+/// It has rung; one bit beside the others.
+const RUNG: u8 = 2;
+
 /// Wakes the task that looked last, unless it is looking.
 #[derive(Debug)]
 pub(crate) struct Bell {
     ringer: Arc<Ringer>,
     /// The bell as those see it who ring it.
     waker: Waker,
+    /// What it wakes, which the ringer knows.
+    task: Waker,
+    /// The last look was.
+    in_vain: bool,
 }
 
 #[derive(Debug)]
 struct Ringer {
     task: Mutex<Waker>,
-    looking: AtomicBool,
-    rung: AtomicBool,
+    state: AtomicU8,
 }
 
 impl Bell {
@@ -33,58 +48,66 @@ impl Bell {
     pub(crate) fn new() -> Self {
         let ringer = Arc::new(Ringer {
             task: Mutex::new(Waker::noop().clone()),
-            looking: AtomicBool::new(false),
-            rung: AtomicBool::new(false),
+            state: AtomicU8::new(AWAY),
         });
         Self {
             waker: Waker::from(Arc::clone(&ringer)),
             ringer,
+            task: Waker::noop().clone(),
+            in_vain: false,
         }
     }
 
-    /// Polls with the bell for a waker, again if it rings meanwhile. Until the
-    /// next call it wakes the task of `cx`.
+    /// Polls with the bell for a waker, again if it rings meanwhile; not at all where it
+    /// was in vain before and nothing has rung since: what is polled is woken by nothing
+    /// else. Until the next call it wakes the task of `cx`.
     pub(crate) fn look<T>(
-        &self,
+        &mut self,
         cx: &Context<'_>,
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        let ringer = &*self.ringer;
-        ringer.answer_to(cx.waker());
-        ringer.looking.store(true, SeqCst);
+        let state = &self.ringer.state;
+        if !self.task.will_wake(cx.waker()) {
+            self.task.clone_from(cx.waker());
+            self.ringer.answer_to(cx.waker());
+        } else if self.in_vain && state.load(Relaxed) & RUNG == 0 {
+            return Poll::Pending;
+        }
+        // Whoever rang before this has woken the task, which looks now.
+        state.store(LOOKING, Relaxed);
         for _ in 0..LOOKS {
-            ringer.rung.store(false, SeqCst);
             let ready = poll(&mut Context::from_waker(&self.waker));
+            self.in_vain = ready.is_pending();
             if ready.is_ready() {
-                ringer.looking.store(false, SeqCst);
+                state.store(AWAY, Relaxed);
                 return ready;
             }
-            if !ringer.rung.load(SeqCst) {
-                break;
+            if state.load(Relaxed) == LOOKING
+                && state
+                    .compare_exchange(LOOKING, AWAY, AcqRel, Acquire)
+                    .is_ok()
+            {
+                return Poll::Pending;
             }
+            state.swap(LOOKING, AcqRel);
         }
-        ringer.looking.store(false, SeqCst);
-        // It may have rung after the last look.
-        if ringer.rung.load(SeqCst) {
-            cx.waker().wake_by_ref();
-        }
+        state.swap(RUNG, AcqRel);
+        cx.waker().wake_by_ref();
         Poll::Pending
     }
 
-    /// Wakes nobody from now on.
+    /// Wakes nobody until the next look.
     pub(crate) fn silence(&self) {
-        self.ringer.answer_to(Waker::noop());
+        self.ringer.state.store(LOOKING, Relaxed);
     }
 }
 
 impl Ringer {
     fn answer_to(&self, waker: &Waker) {
         let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
-        if !task.will_wake(waker) {
-            let old = mem::replace(&mut *task, waker.clone());
-            drop(task);
-            drop(old);
-        }
+        let old = mem::replace(&mut *task, waker.clone());
+        drop(task);
+        drop(old);
     }
 }
 
@@ -94,8 +117,7 @@ impl Wake for Ringer {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.rung.store(true, SeqCst);
-        if !self.looking.load(SeqCst) {
+        if self.state.fetch_or(RUNG, AcqRel) & LOOKING == 0 {
             let task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
             let waker = task.clone();
             drop(task);
@@ -106,7 +128,7 @@ impl Wake for Ringer {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
     use super::*;
 
@@ -124,7 +146,7 @@ mod tests {
         let count = Arc::<Count>::default();
         let waker = Waker::from(Arc::clone(&count));
         let cx = Context::from_waker(&waker);
-        let bell = Bell::new();
+        let mut bell = Bell::new();
         let mut looks = 0;
         let done = bell.look(&cx, |cx| {
             looks += 1;
@@ -144,7 +166,7 @@ mod tests {
         let count = Arc::<Count>::default();
         let waker = Waker::from(Arc::clone(&count));
         let cx = Context::from_waker(&waker);
-        let bell = Bell::new();
+        let mut bell = Bell::new();
         let mut inner = None;
         let pending = bell.look(&cx, |cx| {
             inner = Some(cx.waker().clone());
@@ -154,19 +176,49 @@ mod tests {
         assert_eq!(count.0.load(SeqCst), 0);
         inner.unwrap().wake();
         assert_eq!(count.0.load(SeqCst), 1);
-        let pending = bell.look(&cx, |cx| {
-            cx.waker().wake_by_ref();
-            Poll::<()>::Pending
-        });
-        assert!(pending.is_pending());
-        assert_eq!(count.0.load(SeqCst), 2);
+        let mut looks = 0;
+        for turn in 1..=2 {
+            let pending = bell.look(&cx, |cx| {
+                looks += 1;
+                cx.waker().wake_by_ref();
+                Poll::<()>::Pending
+            });
+            assert!(pending.is_pending());
+            assert_eq!((looks, count.0.load(SeqCst)), (turn * LOOKS, turn + 1));
+        }
+    }
+
+    #[test]
+    fn what_has_not_rung_is_polled_for_another_task_only() {
+        let waker = Waker::from(Arc::<Count>::default());
+        let cx = Context::from_waker(&waker);
+        let mut bell = Bell::new();
+        let (mut looks, mut inner) = (0, None);
+        let mut look = |bell: &mut Bell, cx: &Context<'_>, rings: bool| {
+            let pending = bell.look(cx, |cx| {
+                looks += 1;
+                inner = Some(cx.waker().clone());
+                Poll::<()>::Pending
+            });
+            assert!(pending.is_pending());
+            if rings {
+                inner.as_ref().expect("a waker").wake_by_ref();
+            }
+            looks
+        };
+        assert_eq!(look(&mut bell, &cx, false), 1);
+        assert_eq!(look(&mut bell, &cx, true), 1);
+        assert_eq!(look(&mut bell, &cx, false), 2);
+        assert_eq!(look(&mut bell, &cx, false), 2);
+        let other = Waker::from(Arc::<Count>::default());
+        assert_eq!(look(&mut bell, &Context::from_waker(&other), false), 3);
     }
 
     #[test]
     fn a_silenced_bell_wakes_nobody() {
         let count = Arc::<Count>::default();
         let waker = Waker::from(Arc::clone(&count));
-        let bell = Bell::new();
+        let mut bell = Bell::new();
         let cx = Context::from_waker(&waker);
         assert!(bell.look(&cx, |_| Poll::<()>::Pending).is_pending());
         bell.silence();

@@ -53,4 +53,9 @@ impl Peer {
             keyed: ArcSwapOption::empty(),
         }
     }
+
+    /// Whether it has shown a certificate, which may be good no longer.
+    pub(super) fn is_certified(&self) -> bool {
+        matches!(self.found, Found::Certificate(_))
+    }
 }

@@ -5,7 +5,13 @@
 //! Lines. Recording holds up no call: what cannot be written is counted, and that
 //! is said.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use arc_swap::ArcSwap;
 use tracing::{error, info};
@@ -23,7 +29,11 @@ pub use entry::Entry;
 
 /// What is recorded, and where.
 #[derive(Debug, Default)]
-pub struct Audit(ArcSwap<Sinks>);
+pub struct Audit {
+    sinks: ArcSwap<Sinks>,
+    /// Whether anything is. Every call looks here first.
+    any: AtomicBool,
+}
 
 /// Where records go.
 #[derive(Debug, Default)]
@@ -37,15 +47,20 @@ impl Audit {
     /// As `settings` has it. What cannot be had is logged.
     pub fn new(settings: &AuditSettings) -> Arc<Self> {
         let sinks = Sinks::new(settings, None);
-        Arc::new(Self(ArcSwap::from_pointee(sinks)))
+        Arc::new(Self {
+            any: AtomicBool::new(sinks.are_any()),
+            sinks: ArcSwap::from_pointee(sinks),
+        })
     }
 
     /// Goes over to `settings`. Calls that are under way are recorded there.
     pub fn turn_to(&self, settings: &AuditSettings) {
-        let before = self.0.load();
+        let before = self.sinks.load();
         if before.settings != *settings {
             let sinks = Sinks::new(settings, Some(&before));
-            self.0.store(Arc::new(sinks));
+            let any = sinks.are_any();
+            self.sinks.store(Arc::new(sinks));
+            self.any.store(any, Ordering::Release);
         }
     }
 
@@ -57,7 +72,7 @@ impl Audit {
         role: &Arc<str>,
         request: &Message,
     ) -> Option<Entry> {
-        let wanted = self.0.load().are_any();
+        let wanted = self.any.load(Ordering::Acquire);
         let entry = || Entry::new(Arc::clone(self), caller.clone(), role.clone(), request);
         wanted.then(entry)
     }
@@ -65,7 +80,7 @@ impl Audit {
     /// Records that somebody was not let in, or with nothing that says what is
     /// wanted: `who` as far as it is known, and `why`.
     pub fn refused(&self, who: &str, why: &str) {
-        let sinks = self.0.load();
+        let sinks = self.sinks.load();
         if sinks.are_any() {
             sinks.write(&Record::refused(who, why));
         }
@@ -73,7 +88,7 @@ impl Audit {
 
     /// Whether the arguments of `tool` of `backend` are recorded.
     fn shows(&self, backend: &str, tool: &str) -> bool {
-        let sinks = self.0.load();
+        let sinks = self.sinks.load();
         let globs = &sinks.settings.arguments;
         if globs.is_empty() {
             return false;
@@ -83,12 +98,12 @@ impl Audit {
     }
 
     fn write(&self, record: &Record<'_>) {
-        self.0.load().write(record);
+        self.sinks.load().write(record);
     }
 
     /// Waits until what was recorded is in the file. Blocks, for a bounded time.
     pub fn flush(&self) {
-        if let Some(file) = &self.0.load().file {
+        if let Some(file) = &self.sinks.load().file {
             file.flush();
         }
     }

@@ -13,13 +13,14 @@ use std::{
 };
 
 use serde_json::json;
+use smol_str::SmolStr;
 use tokio::{
     sync::Notify,
     time::{sleep, timeout},
 };
 use tracing::{info, warn};
 
-use super::{Backend, BackendError, Connection, Down, Observer, circuit::Circuit, unit::Span};
+use super::{Backend, BackendError, Connection, Down, Observer, Use, circuit::Circuit, unit::Span};
 use crate::{
     config::Health as Settings,
     protocol::{Era, method},
@@ -54,9 +55,9 @@ pub(crate) struct Health {
 /// A call that is under way, until dropped.
 #[derive(Debug)]
 pub(crate) struct UnderWay {
-    connection: Arc<Connection>,
+    used: Use,
     /// The tool, prompt or resource that is meant, else the method.
-    subject: Box<str>,
+    subject: SmolStr,
     /// The number of the trial that it is.
     trial: Option<u64>,
 }
@@ -127,19 +128,21 @@ impl Health {
     }
 }
 
-impl Connection {
-    /// A call about `subject` is under way from now on. Error: calls fail at once, and
-    /// why.
-    pub(crate) fn under_way(self: &Arc<Self>, subject: &str) -> Result<UnderWay, Down> {
+impl Use {
+    /// It is for a call about `subject`, which is under way from now on. Error: calls
+    /// fail at once, and why.
+    pub(crate) fn under_way(self, subject: &str) -> Result<UnderWay, Down> {
         let trial = self.health.circuit.admit(subject)?;
         self.health.calls.fetch_add(1, Ordering::AcqRel);
         Ok(UnderWay {
-            connection: Arc::clone(self),
+            used: self,
             subject: subject.into(),
             trial,
         })
     }
+}
 
+impl Connection {
     /// Asks it for a sign of life: `ping` (2025-11-25, `basic/utilities/ping`), or
     /// `server/discover`, which every modern server has (2026-07-28,
     /// `server/discover`) and which asks nothing of its tools. Error: why there is
@@ -168,6 +171,11 @@ impl Connection {
 }
 
 impl UnderWay {
+    /// What it is made over.
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
+        &self.used
+    }
+
     /// It had no answer, because of `error`.
     pub(crate) fn failed(&self, error: &BackendError) {
         use BackendError::{Http, NoResponse, Status, TimedOut};
@@ -176,7 +184,7 @@ impl UnderWay {
             error => matches!(error, Http(_) | NoResponse | TimedOut { .. }),
         };
         if on_the_way {
-            let health = &self.connection.health;
+            let health = &self.used.health;
             health.failed();
             health.circuit.failed(&self.subject, self.trial, error);
         }
@@ -185,7 +193,7 @@ impl UnderWay {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        let health = &self.connection.health;
+        let health = &self.used.health;
         health.calls.fetch_sub(1, Ordering::AcqRel);
         if let Some(trial) = self.trial {
             health.circuit.release(trial);

@@ -83,7 +83,10 @@ impl Mailbox {
         if let Some(item) = state.last.take() {
             return Poll::Ready(item);
         }
-        state.waker = Some(cx.waker().clone());
+        match &mut state.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
         Poll::Pending
     }
 }

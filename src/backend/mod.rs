@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use tokio::{
     sync::{Notify, Semaphore, watch},
     time::Instant,
@@ -101,6 +101,9 @@ pub struct Backend {
     /// Whose it is, if not all clients'.
     client: Option<Arc<Introduction>>,
     state: watch::Sender<State>,
+    /// The connection of a state that has one: each call begins with it, and takes no
+    /// lock for it.
+    up: ArcSwapOption<Connection>,
     inventory: ArcSwap<Inventory>,
     /// The era in which an earlier run spoke to it.
     recalled: OnceLock<Era>,
@@ -143,7 +146,7 @@ pub struct Connection {
     asking: Semaphore,
     unwaited: Unwaited,
     /// Who uses it.
-    usage: Arc<Usage>,
+    usage: Usage,
     /// Calls that may be in flight at once.
     pub(crate) places: Places,
     /// Whether it still answers.
@@ -173,16 +176,11 @@ impl Connection {
             wishes: Wishes::default(),
             asking: Semaphore::new(subscribe::AT_ONCE),
             unwaited: Unwaited::default(),
-            usage: Arc::default(),
+            usage: Usage::default(),
             places,
             health: Health::default(),
             level: Lowest::default(),
         }
-    }
-
-    /// Begins to use it; `None` if it is about to be ended for want of use.
-    pub(crate) fn enter(&self) -> Option<Use> {
-        self.usage.enter()
     }
 
     /// A place for a call over it, once one is free; [`NoPlace::Gone`] if it is lost
@@ -245,6 +243,7 @@ impl Backend {
             settings: ArcSwap::from_pointee(settings),
             settled: Notify::new(),
             state: watch::Sender::new(State::starting()),
+            up: ArcSwapOption::empty(),
             inventory: ArcSwap::default(),
             recalled: OnceLock::new(),
             doubted: AtomicBool::new(false),
@@ -290,14 +289,23 @@ impl Backend {
         way.credential()?.login().cloned()
     }
 
-    /// Its settings.
-    pub fn settings(&self) -> Arc<BackendSettings> {
-        self.settings.load_full()
+    /// Its settings as they are now, to be looked at and not to be kept.
+    pub fn settings(&self) -> Guard<Arc<BackendSettings>> {
+        self.settings.load()
     }
 
     /// What it is doing right now.
     pub(crate) fn state(&self) -> State {
         self.state.borrow().clone()
+    }
+
+    /// From now on it is in `state`.
+    fn turn(&self, state: State) {
+        self.up.store(match &state {
+            State::Up(connection, _) => Some(Arc::clone(connection)),
+            _ => None,
+        });
+        self.state.send_replace(state);
     }
 
     /// Has `updates` told when its resources change; who is named first counts.
@@ -383,10 +391,7 @@ impl Backend {
 
     /// Its connection, if it is up.
     pub(crate) fn connected(&self) -> Option<Arc<Connection>> {
-        match &*self.state.borrow() {
-            State::Up(connection, _) => Some(Arc::clone(connection)),
-            _ => None,
-        }
+        self.up.load_full()
     }
 }
 

@@ -67,7 +67,7 @@ impl Backend {
             Places::new(None),
         );
         let up = State::Up(Arc::new(connection), tokio::time::Instant::now());
-        backend.state.send_replace(up);
+        backend.turn(up);
         backend
     }
 }

@@ -237,7 +237,7 @@ impl Backend {
             next: Some(Instant::now()),
             ..down
         };
-        self.state.send_replace(State::Down(now));
+        self.turn(State::Down(now));
         true
     }
 
@@ -264,7 +264,7 @@ impl Backend {
     }
 
     pub(super) fn set(&self, state: State, observer: &impl Observer) {
-        self.state.send_replace(state);
+        self.turn(state);
         observer.state_changed();
     }
 

@@ -14,7 +14,8 @@ const BUCKETS: usize = 40 * STEPS as usize;
 /// The calls of one backend since mcpmux began.
 #[derive(Debug)]
 pub(crate) struct Tally {
-    calls: AtomicU64,
+    /// Calls that could not be made.
+    refused: AtomicU64,
     failed: AtomicU64,
     starts: AtomicU64,
     times: Box<[AtomicU32; BUCKETS]>,
@@ -23,7 +24,7 @@ pub(crate) struct Tally {
 impl Default for Tally {
     fn default() -> Self {
         Self {
-            calls: AtomicU64::default(),
+            refused: AtomicU64::default(),
             failed: AtomicU64::default(),
             starts: AtomicU64::default(),
             times: Box::new([const { AtomicU32::new(0) }; BUCKETS]),
@@ -34,7 +35,6 @@ impl Default for Tally {
 impl Tally {
     /// A call has ended after `time`.
     pub(crate) fn called(&self, time: Duration, failed: bool) {
-        self.calls.fetch_add(1, Ordering::Relaxed);
         if failed {
             self.failed.fetch_add(1, Ordering::Relaxed);
         }
@@ -43,7 +43,7 @@ impl Tally {
 
     /// A call could not even be made.
     pub(crate) fn refused(&self) {
-        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.refused.fetch_add(1, Ordering::Relaxed);
         self.failed.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -59,7 +59,7 @@ impl Tally {
 
     /// How many calls have ended.
     pub(crate) fn calls(&self) -> u64 {
-        self.calls.load(Ordering::Relaxed)
+        self.times().iter().sum::<u64>() + self.refused.load(Ordering::Relaxed)
     }
 
     /// How many of them with an error.
@@ -75,11 +75,7 @@ impl Tally {
     /// The time within which `share` (0 to 1) of the calls have ended; `None` if
     /// there were none.
     pub(crate) fn quantile(&self, share: f64) -> Option<Duration> {
-        let times: Vec<u64> = self
-            .times
-            .iter()
-            .map(|count| count.load(Ordering::Relaxed).into())
-            .collect();
+        let times = self.times();
         let all: u64 = times.iter().sum();
         #[expect(
             clippy::cast_precision_loss,
@@ -94,6 +90,10 @@ impl Tally {
             seen >= wanted
         });
         index.map(upper)
+    }
+
+    fn times(&self) -> [u64; BUCKETS] {
+        std::array::from_fn(|index| self.times[index].load(Ordering::Relaxed).into())
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashSet,
+    ops::Deref,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -15,12 +16,14 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+use super::Connection;
+
 /// Set once nobody may begin to use it any more.
 const CLOSED: usize = 1 << (usize::BITS - 1);
 
 /// The use of one connection.
 #[derive(Debug)]
-pub(crate) struct Usage {
+pub(super) struct Usage {
     /// How many use it now.
     users: AtomicUsize,
     /// It is in use for good.
@@ -45,16 +48,45 @@ impl Default for Usage {
     }
 }
 
-/// One use; it lasts until dropped.
+/// One use of a connection; it lasts until dropped.
 #[derive(Debug)]
-pub(crate) struct Use(Arc<Usage>);
+pub(crate) struct Use {
+    connection: Arc<Connection>,
+    counted: bool,
+}
 
-impl Usage {
-    /// Begins to use it; `None` if it is about to be ended.
-    pub(crate) fn enter(self: &Arc<Self>) -> Option<Use> {
-        self.pin().then(|| Use(Arc::clone(self)))
+impl Use {
+    /// Begins to use `connection`, whether it is about to be ended or not.
+    pub(crate) fn of(connection: Arc<Connection>) -> Self {
+        Self {
+            counted: connection.usage.pin(),
+            connection,
+        }
     }
 
+    /// Whether what is used is not ended before the use is.
+    pub(crate) fn is_safe(&self) -> bool {
+        self.counted
+    }
+}
+
+impl Deref for Use {
+    type Target = Arc<Connection>;
+
+    fn deref(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+}
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        if self.counted {
+            self.connection.usage.unpin();
+        }
+    }
+}
+
+impl Usage {
     /// Whether it may still be used.
     pub(super) fn is_open(&self) -> bool {
         self.users.load(Ordering::Acquire) & CLOSED == 0
@@ -89,20 +121,18 @@ impl Usage {
     }
 
     /// One more uses it; false if it is about to be ended.
-    fn pin(&self) -> bool {
-        let more = |users| (users & CLOSED == 0).then_some(users + 1);
-        self.users
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, more)
-            .is_ok()
+    pub(super) fn pin(&self) -> bool {
+        // Not looked at first: others change it all the time.
+        let is_open = self.users.fetch_add(1, Ordering::AcqRel) & CLOSED == 0;
+        if !is_open {
+            self.users.fetch_sub(1, Ordering::AcqRel);
+        }
+        is_open
     }
 
     /// One that used it has left.
-    fn unpin(&self) {
-        let fewer = |users: usize| (users & !CLOSED > 0).then(|| users - 1);
-        let before = self
-            .users
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, fewer);
-        if before.is_ok_and(|users| users & !CLOSED == 1) {
+    pub(super) fn unpin(&self) {
+        if self.users.fetch_sub(1, Ordering::AcqRel) & !CLOSED == 1 {
             *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
             self.leaving.notify_waiters();
         }
@@ -151,12 +181,6 @@ impl Usage {
     }
 }
 
-impl Drop for Use {
-    fn drop(&mut self) {
-        self.0.unpin();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,11 +195,12 @@ mod tests {
     async fn what_nobody_uses_is_idle_after_a_time_and_then_closed() {
         let usage = Arc::<Usage>::default();
         assert!(!is_idle(&usage, Duration::from_secs(59)).await);
-        assert!(usage.enter().is_some());
+        assert!(usage.pin());
+        usage.unpin();
         // The time begins anew with the last that leaves.
         assert!(!is_idle(&usage, Duration::from_secs(59)).await);
         assert!(is_idle(&usage, Duration::from_secs(2)).await);
-        assert!(usage.enter().is_none());
+        assert!(!usage.pin());
     }
 
     #[tokio::test(start_paused = true)]
@@ -194,7 +219,8 @@ mod tests {
         let usage = Arc::<Usage>::default();
         usage.keep();
         usage.keep();
-        drop(usage.enter());
+        assert!(usage.pin());
+        usage.unpin();
         assert!(!is_idle(&usage, TIME * 10).await);
     }
 
@@ -202,7 +228,7 @@ mod tests {
     async fn what_is_drained_waits_for_calls_and_not_for_subscriptions() {
         let usage = Arc::<Usage>::default();
         usage.subscribed("a");
-        let call = usage.enter();
+        assert!(usage.pin());
         let drained = tokio::spawn({
             let usage = Arc::clone(&usage);
             async move { usage.drained().await }
@@ -210,9 +236,9 @@ mod tests {
         assert!(!is_idle(&usage, TIME * 10).await);
         assert!(!drained.is_finished() && usage.is_open());
         usage.unsubscribed("a");
-        drop(call);
+        usage.unpin();
         drained.await.unwrap();
-        assert!(usage.enter().is_none());
+        assert!(!usage.pin());
         usage.subscribed("b");
         usage.unsubscribed("b");
     }
@@ -220,10 +246,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_used_is_not_idle_however_long_that_takes() {
         let usage = Arc::<Usage>::default();
-        let (first, second) = (usage.enter(), usage.enter());
-        drop(first);
+        assert!(usage.pin() && usage.pin());
+        usage.unpin();
         assert!(!is_idle(&usage, TIME * 10).await);
-        drop(second);
+        usage.unpin();
         assert!(is_idle(&usage, TIME * 2).await);
     }
 }

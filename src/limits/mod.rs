@@ -3,7 +3,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -30,6 +33,8 @@ pub struct Limits {
     callers: ArcSwapOption<Callers>,
     /// Those backends that have some.
     backends: ArcSwap<Allowances>,
+    /// Whether there are any of either. Every request looks here first.
+    any: AtomicBool,
     usage: OnceLock<Usage>,
 }
 
@@ -38,20 +43,20 @@ type Allowances = HashMap<String, Arc<Allowance>>;
 impl Limits {
     /// The limits of `config`, of which nothing is used up.
     pub fn new(config: &Config) -> Self {
-        Self {
-            callers: ArcSwapOption::new(of_callers(config, None)),
-            backends: ArcSwap::from_pointee(of_backends(config, &Allowances::new())),
-            usage: OnceLock::new(),
-        }
+        let limits = Self::default();
+        limits.turn_to(config);
+        limits
     }
 
     /// Goes over to the limits of `config`. What was used of this day counts, and so
     /// do calls in flight; where limits are equal nothing is noticed.
     pub fn turn_to(&self, config: &Config) {
         let callers = of_callers(config, self.callers.load_full());
-        self.callers.store(callers);
         let backends = of_backends(config, &self.backends.load());
+        let any = callers.is_some() || !backends.is_empty();
+        self.callers.store(callers);
         self.backends.store(Arc::new(backends));
+        self.any.store(any, Ordering::Release);
     }
 
     /// The same, with what earlier runs of this day used up of it, where a state
@@ -68,11 +73,17 @@ impl Limits {
 
     /// What the caller of this name has left; `None` if there is no limit.
     pub fn caller(&self, name: &str) -> Option<Arc<Allowance>> {
+        if !self.any.load(Ordering::Acquire) {
+            return None;
+        }
         Some(self.callers.load().as_ref()?.of(name))
     }
 
     /// What the backend of this name has left; `None` if there is no limit.
     pub fn backend(&self, name: &str) -> Option<Arc<Allowance>> {
+        if !self.any.load(Ordering::Acquire) {
+            return None;
+        }
         self.backends.load().get(name).cloned()
     }
 

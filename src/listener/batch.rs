@@ -1,6 +1,8 @@
 //! JSON-RPC batches, which revision 2025-03-26 has and no other
 //! (`basic/index`, JSON-RPC batching).
 
+use std::sync::Arc;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, Response, StatusCode};
 use tokio::task::JoinSet;
@@ -13,6 +15,7 @@ use super::{
 };
 use crate::{
     access::Principal,
+    backend::ClientEnd,
     protocol::{
         Kind, Message, Revision, RpcError,
         error::{INVALID_REQUEST, PARSE_ERROR},
@@ -66,7 +69,9 @@ pub(super) async fn answer(
                 Kind::Request { .. } => {
                     let place = responses.len();
                     responses.push(None);
-                    let (exchange, _) = legacy::serve(&endpoint.mux, who, &session, message, false);
+                    let (session, client) = (Arc::clone(&session), ClientEnd::open());
+                    let exchange =
+                        legacy::serve(&endpoint.mux, who, session, client, message, false);
                     calls.spawn(async move { (place, exchange.response().await) });
                     None
                 }

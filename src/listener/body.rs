@@ -15,7 +15,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use crate::{alarm::Alarm, web::apart};
+use crate::{alarm, web::apart};
 
 /// How long a client may take to send a request's body.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -34,17 +34,15 @@ pub(super) enum Unread {
     Broken,
 }
 
-/// Reads a request's whole body of at most `limit` bytes, in time by `alarm`.
+/// Reads a request's whole body of at most `limit` bytes.
 pub(super) async fn read(
     body: impl Body<Data = Bytes> + Unpin,
     limit: usize,
-    alarm: &Alarm,
 ) -> Result<Bytes, Unread> {
     if body.size_hint().lower() > limit as u64 {
         return Err(Unread::TooLarge(limit));
     }
-    alarm
-        .within(Instant::now() + PATIENCE, collect(body, limit))
+    alarm::within(Instant::now() + PATIENCE, collect(body, limit))
         .await
         .unwrap_or(Err(Unread::TooSlow))
 }

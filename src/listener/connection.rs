@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::{endpoint::Endpoint, patience};
-use crate::{access::Peer, alarm::Alarm, bell::Bell, web::Gather};
+use crate::{access::Peer, alarm, bell::Bell, web::Gather};
 
 /// How long a connection stays open for a request that may already be on its
 /// way when mcpmux stops.
@@ -36,43 +36,50 @@ impl Leaving {
 }
 
 /// Serves `stream`, whose other end is `peer`, until it ends, or `leaving` ends it.
-pub(super) async fn serve<S>(endpoint: Arc<Endpoint>, stream: S, peer: Peer, mut leaving: Leaving)
+pub(super) fn serve<S>(
+    endpoint: Arc<Endpoint>,
+    stream: S,
+    peer: Peer,
+    leaving: Leaving,
+) -> impl Future<Output = ()> + Send
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    alarm::shared(run(endpoint, stream, peer, leaving))
+}
+
+async fn run<S>(endpoint: Arc<Endpoint>, stream: S, peer: Peer, leaving: Leaving)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     // Its own: each look at it takes a lock.
-    leaving.draining = leaving.draining.child_token();
-    let draining = leaving.draining.clone();
-    let (peer, alarm) = (Arc::new(peer), Arc::<Alarm>::default());
-    let (stream, timer) = patience::on(stream, Arc::clone(&alarm));
-    let service = service_fn(move |mut request| {
-        let endpoint = Arc::clone(&endpoint);
-        let (peer, alarm, draining) = (Arc::clone(&peer), Arc::clone(&alarm), draining.clone());
-        async move {
-            let mut response = endpoint.answer(&peer, &alarm, &mut request).await;
-            if draining.is_cancelled() {
-                response
-                    .headers_mut()
-                    .insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
-            Ok::<_, Infallible>(response)
+    let draining = &leaving.draining.child_token();
+    let (endpoint, peer) = (&*endpoint, &Arc::new(peer));
+    let (stream, timer) = patience::on(stream);
+    let service = service_fn(|mut request| async move {
+        let mut response = endpoint.answer(peer, &mut request).await;
+        if draining.is_cancelled() {
+            response
+                .headers_mut()
+                .insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
+        Ok::<_, Infallible>(response)
     });
     let connection = http1::Builder::new()
         .timer(timer)
         .header_read_timeout(patience::IDLE)
         .serve_connection(TokioIo::new(Gather(stream)), service);
-    tokio::pin!(connection);
     let drained = async {
-        leaving.draining.cancelled().await;
+        draining.cancelled().await;
         tokio::time::sleep(GRACE).await;
     };
+    tokio::pin!(connection, drained);
     // A request's body wakes the connection that it is driven by.
-    let bell = Bell::new();
+    let (mut bell, mut drain_bell) = (Bell::new(), Bell::new());
     let done = tokio::select! {
         biased;
         done = poll_fn(|cx| bell.look(cx, |cx| connection.as_mut().poll(cx))) => done,
-        () = drained => {
+        () = poll_fn(|cx| drain_bell.look(cx, |cx| drained.as_mut().poll(cx))) => {
             connection.as_mut().graceful_shutdown();
             // Looked at only now: each wake-up of a connection costs its look.
             let finished = async {

@@ -22,7 +22,6 @@ use super::{
 };
 use crate::{
     access::{Access, Peer, Principal, Refused},
-    alarm::Alarm,
     config::Listen,
     credential::Logins,
     mux::{Caller, Mux},
@@ -64,11 +63,10 @@ impl Endpoint {
         }
     }
 
-    /// Answers one request of `peer`, whose connection has the `alarm`.
+    /// Answers one request of `peer`.
     pub(super) async fn answer(
         &self,
         peer: &Arc<Peer>,
-        alarm: &Alarm,
         request: &mut Request<Incoming>,
     ) -> Response<Reply> {
         let path = request.uri().path();
@@ -100,13 +98,13 @@ impl Endpoint {
         if request.uri().path() == callback::PATH {
             return Box::pin(callback::answer(&self.logins, request)).await;
         }
-        let mut response = if let Some(metadata) = self.access.metadata(path, request.headers()) {
+        let mut response = if path == self.path {
+            self.served(peer, request, origin.is_some()).await
+        } else if let Some(metadata) = self.access.metadata(path, request.headers()) {
             match *request.method() {
                 Method::GET | Method::HEAD => json(StatusCode::OK, metadata),
                 _ => not_allowed("GET, HEAD"),
             }
-        } else if request.uri().path() == self.path {
-            self.served(peer, alarm, request, origin.is_some()).await
         } else {
             plain(
                 StatusCode::NOT_FOUND,
@@ -135,7 +133,6 @@ impl Endpoint {
     async fn served(
         &self,
         peer: &Arc<Peer>,
-        alarm: &Alarm,
         request: &mut Request<Incoming>,
         from_page: bool,
     ) -> Response<Reply> {
@@ -152,7 +149,7 @@ impl Endpoint {
             return too_much;
         }
         let response = match *request.method() {
-            Method::POST => self.post(who, alarm, request).await,
+            Method::POST => self.post(who, request).await,
             Method::GET => get::answer(self, who, request.headers()),
             Method::DELETE => self.delete(who, request.headers()),
             _ => not_allowed(METHODS),
@@ -160,12 +157,7 @@ impl Endpoint {
         guarded(response, &self.access, admitted)
     }
 
-    async fn post(
-        &self,
-        who: &Principal,
-        alarm: &Alarm,
-        request: &mut Request<Incoming>,
-    ) -> Response<Reply> {
+    async fn post(&self, who: &Principal, request: &mut Request<Incoming>) -> Response<Reply> {
         let Some(form) = Form::of(request.headers()) else {
             return refuse((
                 StatusCode::NOT_ACCEPTABLE,
@@ -181,7 +173,7 @@ impl Endpoint {
                 RpcError::new(INVALID_REQUEST, "Content-Type must be application/json"),
             ));
         }
-        let body = match read(Driven(request.body_mut()), self.max_body, alarm).await {
+        let body = match read(Driven(request.body_mut()), self.max_body).await {
             Ok(body) => body,
             Err(unread) => {
                 let status = match unread {
@@ -210,7 +202,7 @@ impl Endpoint {
         };
         match answer {
             Answer::Now(response) => response,
-            Answer::Of(rendering) => rendering.respond(alarm).await,
+            Answer::Of(rendering) => rendering.respond().await,
         }
     }
 

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     access::Principal,
     backend::{BackendError, ClientEnd, Exchange},
-    mux::{Caller, Mux},
+    mux::Mux,
     protocol::{
         Abilities, Era, Id, Kind, Level, Message, Revision, RpcError,
         error::{INTERNAL_ERROR, INVALID_PARAMS},
@@ -54,12 +54,13 @@ pub(super) fn answer<'e>(
     };
     match message.kind() {
         Kind::Request { .. } => {
-            let (exchange, client) = serve(&endpoint.mux, who, &session, message, form.streams());
-            let opening = resumes(headers).then_some(Opening {
-                session,
-                client,
+            let client = ClientEnd::open();
+            let opening = resumes(headers).then(|| Opening {
+                session: Arc::clone(&session),
+                client: client.clone(),
                 kept: &endpoint.sessions.kept,
             });
+            let exchange = serve(&endpoint.mux, who, session, client, message, form.streams());
             // What is known of the request is not kept while it is under way.
             headers.clear();
             let rendering = Rendering::new(exchange, Era::Legacy, form)
@@ -90,36 +91,31 @@ fn resumes(headers: &HeaderMap) -> bool {
     revision.is_some_and(|revision| revision >= Revision::V2025_11_25)
 }
 
-/// Serves a request of `who` within its session, where it can be cancelled; the client
-/// can be asked in its course if its answer is a `stream`. Also gives the
-/// client's end of the request.
+/// Serves a request of `who` within its session, where it can be cancelled, and of
+/// which the client holds the end `client`; it can be asked in its course if its answer
+/// is a `stream`.
 pub(super) fn serve(
     mux: &Arc<Mux>,
     who: &Principal,
-    session: &Arc<Session>,
+    session: Arc<Session>,
+    client: ClientEnd,
     message: Message,
     stream: bool,
-) -> (Exchange, ClientEnd) {
+) -> Exchange {
     let Some(id) = message.id().cloned() else {
-        let none = Exchange::ready(Err(BackendError::NoResponse));
-        return (none, ClientEnd::default());
+        return Exchange::ready(Err(BackendError::NoResponse));
     };
     if message.method() == Some(method::SET_LEVEL) {
-        let answer = Exchange::ready(Ok(set_level(session, &id, &message)));
+        let answer = Exchange::ready(Ok(set_level(&session, &id, &message)));
         mux.note_clients();
-        return (answer, ClientEnd::default());
+        return answer;
     }
-    let place = session.enter(id);
-    let client = place.client.clone();
-    let mut caller = Caller {
-        client: client.clone(),
-        ..session.caller(who.clone())
-    };
+    let mut caller = session.caller(who.clone(), &message, client.clone());
     if !stream {
         caller.voice = None;
     }
-    let exchange = mux.request(caller, message);
-    (Exchange::new(Cancellable::new(exchange, place)), client)
+    let place = session.enter(id, client);
+    Exchange::new(Cancellable::new(mux.request(caller, message), place))
 }
 
 /// Takes in the level of log messages that a client wants.

@@ -25,12 +25,11 @@ pub(super) const IDLE: Duration = Duration::from_secs(75);
 const HEAD: Duration = Duration::from_secs(10);
 
 /// A stream, and the timer by which hyper's `header_read_timeout` is to be measured
-/// on it, which must be [`IDLE`]; it rings with `alarm`, which is the connection's.
-pub(super) fn on<S>(stream: S, alarm: Arc<Alarm>) -> (Heard<S>, HeadTimer) {
+/// on it, which must be [`IDLE`].
+pub(super) fn on<S>(stream: S) -> (Heard<S>, HeadTimer) {
     let begun = Arc::new(AtomicBool::new(false));
     let timer = HeadTimer {
         begun: Arc::clone(&begun),
-        alarm,
     };
     (Heard { stream, begun }, timer)
 }
@@ -91,7 +90,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
 #[derive(Debug, Clone)]
 pub(super) struct HeadTimer {
     begun: Arc<AtomicBool>,
-    alarm: Arc<Alarm>,
 }
 
 impl Timer for HeadTimer {
@@ -105,6 +103,7 @@ impl Timer for HeadTimer {
             timer: self.clone(),
             deadline: deadline.into(),
             in_head: false,
+            alarm: Alarm::default(),
         })
     }
 }
@@ -114,6 +113,7 @@ struct HeadSleep {
     timer: HeadTimer,
     deadline: tokio::time::Instant,
     in_head: bool,
+    alarm: Alarm,
 }
 
 impl Sleep for HeadSleep {}
@@ -126,7 +126,8 @@ impl Future for HeadSleep {
             self.in_head = true;
             self.deadline = self.deadline.min(tokio::time::Instant::now() + HEAD);
         }
-        self.timer.alarm.poll(self.deadline, cx)
+        let deadline = self.deadline;
+        self.alarm.poll(deadline, cx)
     }
 }
 
@@ -139,7 +140,7 @@ mod tests {
     /// Waits for a head as hyper does; after how many seconds it gave up.
     async fn patience(said: &'static [u8]) -> u64 {
         let start = Instant::now();
-        let (mut stream, timer) = on(said, Arc::default());
+        let (mut stream, timer) = on(said);
         let mut sleep = timer.sleep_until((start + IDLE).into_std());
         let mut buffer = [0; 64];
         if !said.is_empty() {
@@ -158,7 +159,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_came_before_is_not_of_the_next_head() {
         let start = Instant::now();
-        let (mut stream, timer) = on(&b"GET / HTTP/1.1\r\n\r\n"[..], Arc::default());
+        let (mut stream, timer) = on(&b"GET / HTTP/1.1\r\n\r\n"[..]);
         let _ = stream.read(&mut [0; 64]).await;
         let mut sleep = timer.sleep_until((start + IDLE).into_std());
         std::future::poll_fn(|cx| sleep.as_mut().poll(cx)).await;

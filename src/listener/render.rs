@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{accept::Form, body::Reply, call_stream::Opening, modern};
 use crate::{
-    alarm::Alarm,
+    alarm,
     backend::{BackendError, Exchange, Item},
     protocol::{Era, Kind, Message, RpcError, error::INTERNAL_ERROR, sse},
 };
@@ -75,9 +75,9 @@ impl<'a> Rendering<'a> {
         self
     }
 
-    /// The HTTP response; `alarm` rings when a stream must begin. What comes before the
-    /// exchange's response is left out of one JSON body.
-    pub(super) async fn respond(mut self, alarm: &Alarm) -> Response<Reply> {
+    /// The HTTP response. What comes before the exchange's response is left out of one
+    /// JSON body.
+    pub(super) async fn respond(mut self) -> Response<Reply> {
         let (form, era) = (self.form, self.course.era);
         // A stream of the legacy era can begin at once. The status of a modern
         // answer depends on its first message, and there one body is the rule.
@@ -86,7 +86,7 @@ impl<'a> Rendering<'a> {
         }
         loop {
             let patience = Instant::now() + KEEP_ALIVE;
-            match alarm.within(patience, self.course.next()).await {
+            match alarm::within(patience, self.course.next()).await {
                 Some(Some(Ok(only))) if form == Form::Stream && status(&only, era).is_success() => {
                     return self.stream(Some(only));
                 }
@@ -154,9 +154,10 @@ impl Drop for Course {
         if self.era == Era::Modern {
             return;
         }
-        if let (Some(exchange), Ok(runtime)) =
-            (self.exchange.take(), tokio::runtime::Handle::try_current())
-        {
+        let Some(exchange) = self.exchange.take() else {
+            return;
+        };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             // Bounded by the call's own deadline.
             runtime.spawn(exchange.response());
         }

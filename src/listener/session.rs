@@ -20,8 +20,8 @@ use super::{
 use crate::{
     access::{Principal, role_in},
     backend::{ClientEnd, Introduction},
-    mux::{Caller, Held, Sink, Versions, Voice, Watcher},
-    protocol::{Abilities, Id, Level, Message, Revision},
+    mux::{Caller, Held, Sink, Subscriber, Versions, Voice, Watcher},
+    protocol::{Abilities, Id, Level, Message, Revision, method},
 };
 
 /// One legacy client, from `initialize` to DELETE or oblivion.
@@ -144,17 +144,33 @@ impl Session {
         &self.outbox
     }
 
-    /// The client behind it, which can be asked and is `principal`.
-    pub(super) fn caller(self: &Arc<Self>, principal: Principal) -> Caller {
-        let sink: Weak<Self> = Arc::downgrade(self);
+    /// The client behind it, which can be asked and is `principal`, as far as that
+    /// matters for `request`, of which it holds the end `client`.
+    pub(super) fn caller(
+        self: &Arc<Self>,
+        principal: Principal,
+        request: &Message,
+        client: ClientEnd,
+    ) -> Caller {
+        let subscribes = matches!(
+            request.method(),
+            Some(method::SUBSCRIBE | method::UNSUBSCRIBE)
+        );
         Caller {
             principal,
+            revision: self.revision,
             introduction: Some(Arc::clone(&self.introduction)),
             voice: Some(Arc::clone(&self.voice)),
             level: self.level(),
-            subscriber: Some(self.watcher.subscriber(self.role(), sink)),
-            ..Caller::of(self.revision)
+            headers: None,
+            subscriber: subscribes.then(|| self.subscriber()),
+            client,
         }
+    }
+
+    fn subscriber(self: &Arc<Self>) -> Subscriber {
+        let sink: Weak<Self> = Arc::downgrade(self);
+        self.watcher.subscriber(self.role(), sink)
     }
 
     /// From now on the client wants log messages of `level` and above.
@@ -174,19 +190,18 @@ impl Session {
 
     /// Subscribes the client again to what it held in an earlier run.
     pub(super) fn hold_again<'h>(self: &Arc<Self>, held: impl Iterator<Item = &'h Held>) {
-        let sink: Weak<Self> = Arc::downgrade(self);
-        let subscriber = self.watcher.subscriber(self.role(), sink);
+        let subscriber = self.subscriber();
         for held in held {
             self.watcher.hold_again(&subscriber, held);
         }
     }
 
-    /// Enters a request under its id, until the returned place is left.
-    pub(super) fn enter(self: &Arc<Self>, id: Id) -> Place {
-        let client = ClientEnd::open();
+    /// Enters a request under its id, of which the client holds the end `client`,
+    /// until the returned place is left.
+    pub(super) fn enter(self: Arc<Self>, id: Id, client: ClientEnd) -> Place {
         self.calls().insert(id.clone(), client.clone());
         Place {
-            session: Arc::clone(self),
+            session: self,
             id,
             client,
         }

@@ -174,7 +174,7 @@ impl Client {
         }
         match self.session() {
             Some(session) if modern::declared(message).is_none() => {
-                Ok(Some(session.caller(parent)))
+                Ok(Some(session.caller(parent, message, ClientEnd::default())))
             }
             None if method == method::PING => Ok(Some(Caller {
                 principal: parent,

@@ -142,8 +142,10 @@ impl Mux {
                 let call = its.request().and_then(|()| its.call());
                 costs.push(call.map_err(|error| refused(error.into()))?);
             }
-            let settings = target.backend.settings();
-            let clock = Clock::start(settings.timeout, settings.max_timeout);
+            let clock = {
+                let settings = target.backend.settings();
+                Clock::start(settings.timeout, settings.max_timeout)
+            };
             match sending.to(target, clock.timeout).await {
                 Ok(leg) => break (targets, clock, leg),
                 // The catalog has another one by now, or none.

@@ -1,9 +1,6 @@
 //! A call in flight: counted, and with a hold of what it needs of the mux on its way.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
-};
+use std::sync::Arc;
 
 use super::{addressees::Addressees, instances::Instances, tasks::Tasks};
 
@@ -18,7 +15,6 @@ pub(super) struct Commons {
     pub(super) tasks: Tasks,
     /// Whom what backends tell of tasks and visits is for.
     pub(super) addressees: Arc<Addressees>,
-    in_flight: AtomicUsize,
 }
 
 /// One call; it is in flight until this is dropped.
@@ -30,19 +26,18 @@ impl Commons {
             instances,
             tasks: Tasks::default(),
             addressees,
-            in_flight: AtomicUsize::new(0),
         })
     }
 
-    /// How many calls are in flight.
-    pub(super) fn in_flight(&self) -> usize {
-        self.in_flight.load(Relaxed)
+    /// How many calls are in flight: so many hold this beside its owner.
+    pub(super) fn in_flight(self: &Arc<Self>) -> usize {
+        Arc::strong_count(self) - 1
     }
 
     /// One more call; `None` if there are too many.
     pub(super) fn take_off(self: &Arc<Self>) -> Option<Flight> {
         let flight = Flight(Arc::clone(self));
-        (self.in_flight.fetch_add(1, Relaxed) < MAX).then_some(flight)
+        (self.in_flight() <= MAX).then_some(flight)
     }
 }
 
@@ -51,12 +46,6 @@ impl std::ops::Deref for Flight {
 
     fn deref(&self) -> &Commons {
         &self.0
-    }
-}
-
-impl Drop for Flight {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Relaxed);
     }
 }
 

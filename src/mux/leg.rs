@@ -29,17 +29,13 @@ use crate::{
 pub(super) struct Leg {
     /// What comes back.
     pub(super) exchange: Exchange,
-    /// Where it was sent.
-    pub(super) connection: Arc<Connection>,
     /// What becomes of what comes back.
     pub(super) bridge: Bridge,
     /// The backend is the client's own as long as this is held.
     lease: Option<Lease>,
-    /// Its connection is in use as long as this is held.
-    _used: Option<Use>,
     /// It counts as a call in flight there as long as this is held.
     place: Option<Place>,
-    /// It keeps the server busy as long as this is held.
+    /// It keeps the server busy, and its connection in use, as long as this is held.
     pub(super) under_way: UnderWay,
 }
 
@@ -79,7 +75,7 @@ impl Sending<'_> {
         let mut turns = 3;
         let method = self.request.method().unwrap_or_default();
         let subject = target.subject.name().unwrap_or(method);
-        let (connection, lease, used, place) = loop {
+        let (used, lease, place) = loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let connecting = self
                 .instances
@@ -87,17 +83,17 @@ impl Sending<'_> {
             let (connection, lease) = connecting
                 .await
                 .map_err(|error| self.refused(backend, &error))?;
-            let used = connection.enter();
+            let used = Use::of(connection);
             turns -= 1;
-            if used.is_none() && turns > 0 {
+            if !used.is_safe() && turns > 0 {
                 continue;
             }
             // Not only when there is a place: those that hang have them all.
-            if let Err(down) = connection.health.check(subject) {
+            if let Err(down) = used.health.check(subject) {
                 return Err(self.refused(backend, &failing(backend, &down)));
             }
-            match self.place(backend.name(), &connection, deadline).await {
-                Ok(place) => break (connection, lease, used, place),
+            match self.place(backend.name(), &used, deadline).await {
+                Ok(place) => break (used, lease, place),
                 Err(NoPlace::Gone) if turns > 0 => {}
                 Err(none) => {
                     let error = no_place(backend, none, patience);
@@ -106,14 +102,12 @@ impl Sending<'_> {
             }
         };
         if let Some(level) = self.level {
-            connection.want_level(level).await;
+            used.want_level(level).await;
         }
-        let under_way = connection
+        let under_way = used
             .under_way(subject)
             .map_err(|down| self.refused(backend, &failing(backend, &down)))?;
-        let mut leg = self.over(connection, lease, used, target, under_way)?;
-        leg.place = place;
-        Ok(leg)
+        self.over(under_way, lease, place, target)
     }
 
     /// A place among the calls of the connection. What is about a task that was
@@ -150,12 +144,12 @@ impl Sending<'_> {
 
     fn over(
         &self,
-        connection: Arc<Connection>,
-        lease: Option<Lease>,
-        used: Option<Use>,
-        target: &Target,
         under_way: UnderWay,
+        lease: Option<Lease>,
+        place: Option<Place>,
+        target: &Target,
     ) -> Result<Leg, RpcError> {
+        let connection = under_way.connection();
         let (caller, request, params) = (self.caller, self.request, self.params);
         let bad = |error: RawError| invalid(&error.to_string());
         let arguments = params.get("arguments").map_err(bad)?;
@@ -191,18 +185,16 @@ impl Sending<'_> {
         answer_inputs(&mut edit, bridge, self.inputs).map_err(bad)?;
         let payload = (!edit.is_empty()).then(|| edit.finish());
         let outgoing = outgoing(request, &Id::from(number), payload.as_deref());
-        let headers = headers(&connection, target, caller, request, arguments);
+        let headers = headers(connection, target, caller, request, arguments);
         let exchange =
             connection
                 .link
                 .request(number, &outgoing, headers, Some(caller.client.clone()));
         Ok(Leg {
             exchange,
-            connection,
             bridge,
             lease,
-            _used: used,
-            place: None,
+            place,
             under_way,
         })
     }
@@ -217,10 +209,15 @@ fn failing(backend: &Backend, down: &Down) -> BackendError {
 }
 
 impl Leg {
+    /// Where it was sent.
+    pub(super) fn connection(&self) -> &Arc<Connection> {
+        self.under_way.connection()
+    }
+
     /// Sends a response to the backend, in a task of its own: what comes in
     /// meanwhile is not to wait for it.
     pub(super) fn answer(&self, response: Message) {
-        self.connection.tell(response);
+        self.connection().tell(response);
     }
 
     /// The backend has answered: another call may have the place.

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::Guard;
 use tokio::{
     sync::{Notify, watch},
     task::JoinSet,
@@ -221,7 +222,7 @@ impl Mux {
     }
 
     /// Everything that is there for anybody.
-    fn catalog(&self) -> Arc<Catalog> {
+    fn catalog(&self) -> Guard<Arc<Catalog>> {
         self.views.whole().catalog()
     }
 

@@ -83,7 +83,7 @@ impl Relay {
         let id = question.id();
         let asked = request.rewritten(Some(&id), None);
         if let Some((token, payload)) = with_token(request, &id) {
-            question.reports(Arc::clone(&self.leg.connection), token);
+            question.reports(Arc::clone(self.leg.connection()), token);
             self.out.push_back(asked.rewritten(None, Some(&payload)));
         } else {
             self.out.push_back(asked);
@@ -158,7 +158,7 @@ impl Relay {
         let (Ok(runtime), Some(client)) = (Handle::try_current(), &self.caller.introduction) else {
             return;
         };
-        let (connection, gone) = (Arc::clone(&self.leg.connection), client.gone.clone());
+        let (connection, gone) = (Arc::clone(self.leg.connection()), client.gone.clone());
         let limit = self.limit();
         runtime.spawn(async move {
             let answer = tokio::select! {

@@ -20,6 +20,7 @@ use super::{
     tasks::Following,
 };
 use crate::{
+    alarm,
     backend::{BackendError, Item},
     limits::Call,
     protocol::{
@@ -97,21 +98,23 @@ impl Relay {
                 return Step::Park;
             }
             let event = if self.unasked.is_empty() {
-                timeout_at(self.clock.deadline, poll_fn(|cx| self.poll_event(cx))).await
+                alarm::within(self.clock.deadline, poll_fn(|cx| self.poll_event(cx))).await
             } else {
                 // All that the backend asks at once is asked at once.
                 match poll_fn(|cx| Poll::Ready(self.poll_event(cx))).await {
-                    Poll::Ready(event) => Ok(event),
+                    Poll::Ready(event) => Some(event),
                     Poll::Pending => return Step::Park,
                 }
             };
             match event {
-                Ok(Event::Heard(Some(Ok(message)))) => self.heard(message).await,
-                Ok(Event::Heard(Some(Err(error)))) => self.fail(&error),
-                Ok(Event::Heard(None)) => self.fail(&BackendError::NoResponse),
+                Some(Event::Heard(Some(Ok(message)))) => self.heard(message).await,
+                Some(Event::Heard(Some(Err(error)))) => self.fail(&error),
+                Some(Event::Heard(None)) => self.fail(&BackendError::NoResponse),
                 // Boxed, like all that few calls need: each has room for what it may wait for.
-                Ok(Event::Answered(index, answer)) => Box::pin(self.answered(index, answer)).await,
-                Err(_) => self.fail(&self.clock.passed()),
+                Some(Event::Answered(index, answer)) => {
+                    Box::pin(self.answered(index, answer)).await
+                }
+                None => self.fail(&self.clock.passed()),
             }
         }
     }
@@ -133,7 +136,7 @@ impl Relay {
 
     /// Takes in a message of the backend.
     async fn heard(&mut self, message: Message) {
-        self.leg.connection.health.answered();
+        self.leg.connection().health.answered();
         match message.kind() {
             Kind::Response { .. } => self.responded(message).await,
             Kind::Request { .. } => self.ask(&message),
@@ -190,7 +193,7 @@ impl Relay {
                 .tasks
                 .note(&response, &target.backend, &self.caller)
             {
-                self.leg.connection.keep();
+                self.leg.connection().keep();
                 if let Some(client) = client {
                     self.flight.addressees.note(&id, client);
                 }
@@ -337,7 +340,7 @@ impl Relay {
         match self.level {
             Some(wanted) => level.is_none_or(|level| level >= wanted),
             None if self.caller.era() == Era::Modern => false,
-            None => self.leg.connection.chose_level() || level >= Some(Level::Info),
+            None => self.leg.connection().chose_level() || level >= Some(Level::Info),
         }
     }
 

@@ -66,7 +66,7 @@ impl Mux {
             kept.extend(there.map(|_| name));
             let backend = match there {
                 Some(same) if settings.connects_like(&same.settings()) => {
-                    if *same.settings() != *settings {
+                    if **same.settings() != *settings {
                         same.settle(settings.clone());
                         difference.updated.push(name.to_owned());
                     }

@@ -95,7 +95,18 @@ impl Mux {
         request: &Message,
         params: &RawObject<'_>,
     ) -> Result<VecDeque<Target>, RpcError> {
-        let view = self.view(caller.principal.role());
+        let role = caller.principal.role();
+        self.views
+            .look(role, |view| self.targets_in(view, caller, request, params))
+    }
+
+    fn targets_in(
+        &self,
+        view: &View,
+        caller: &Caller,
+        request: &Message,
+        params: &RawObject<'_>,
+    ) -> Result<VecDeque<Target>, RpcError> {
         let catalog = view.catalog();
         let method = request.method().unwrap_or_default();
         Ok(match method {
@@ -128,15 +139,12 @@ impl Mux {
                     })
                     .collect()
             }
-            method::COMPLETE => completed(&view, params)?.into_iter().collect(),
+            method::COMPLETE => completed(view, params)?.into_iter().collect(),
             method::TASKS_GET
             | method::TASKS_RESULT
             | method::TASKS_UPDATE
             | method::TASKS_CANCEL => self.runs(caller, params)?.into_iter().collect(),
-            _ => self
-                .sole_target(&view, method, params)
-                .into_iter()
-                .collect(),
+            _ => self.sole_target(view, method, params).into_iter().collect(),
         })
     }
 

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use tokio::sync::watch;
 use tracing::warn;
 
@@ -75,9 +75,9 @@ impl View {
         }
     }
 
-    /// What is there now.
-    pub(super) fn catalog(&self) -> Arc<Catalog> {
-        self.catalog.load_full()
+    /// What is there now, to be looked at and not to be kept.
+    pub(super) fn catalog(&self) -> Guard<Arc<Catalog>> {
+        self.catalog.load()
     }
 
     /// Whether the thing that `server` calls `name` may be used.
@@ -210,7 +210,12 @@ impl Views {
 
     /// What is there for `role`.
     pub(super) fn of(&self, role: &str) -> Arc<View> {
-        Arc::clone(&self.now.load().of(role).view)
+        self.look(role, Arc::clone)
+    }
+
+    /// Looks at what is there for `role`.
+    pub(super) fn look<T>(&self, role: &str, look: impl FnOnce(&Arc<View>) -> T) -> T {
+        look(&self.now.load().of(role).view)
     }
 
     /// The numbers of the lists for `role`. They end with the role: who has it is

@@ -2,7 +2,13 @@
 //! answer, taken up again where its stream broke off, and what the server says
 //! on its other stream in the course of the call.
 
-use std::{future::poll_fn, sync::Arc};
+use std::{
+    future::poll_fn,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
 
 use futures_core::Stream;
 use http::HeaderMap;
@@ -33,14 +39,13 @@ impl HttpLink {
         headers: HeaderMap,
         client: Option<ClientEnd>,
     ) -> Exchange {
-        let link = Arc::clone(self);
         let body = message.bytes().clone();
         let opens = message.method() == Some(method::INITIALIZE);
         let mut call = OpenCall::enter(self, id, opens, client);
         call.listens = message.method() == Some(method::LISTEN);
         Exchange::new(async_stream::stream! {
             let posted = {
-                let posting = link.post(&body, &headers, opens);
+                let posting = call.link.post(&body, &headers, opens);
                 tokio::pin!(posting);
                 loop {
                     tokio::select! {
@@ -59,14 +64,15 @@ impl HttpLink {
                 }
             };
             if opens && let Some(session) = response.headers().get(mcp::SESSION_ID) {
-                link.set_mode(None, Some(session.clone()));
+                call.link.set_mode(None, Some(session.clone()));
             }
             if !is_event_stream(&response) {
-                let item = answer::whole(response, link.max_message).await;
+                let item = answer::whole(response, call.link.max_message).await;
                 call.disarm();
                 yield item;
                 return;
             }
+            let link = Arc::clone(&call.link);
             for await item in Box::pin(link.stream(call, response)) {
                 yield item;
             }
@@ -76,7 +82,7 @@ impl HttpLink {
     /// The messages of `response`, which is an event stream, in the course of `call`.
     fn stream(
         self: Arc<Self>,
-        mut call: OpenCall,
+        call: OpenCall,
         response: Response,
     ) -> impl Stream<Item = Item> + Send {
         async_stream::stream! {
@@ -155,7 +161,7 @@ struct OpenCall {
     client: ClientEnd,
     /// It is for what belongs to no call that it was made.
     listens: bool,
-    armed: bool,
+    armed: AtomicBool,
 }
 
 impl OpenCall {
@@ -168,12 +174,12 @@ impl OpenCall {
             for_client: client.is_some(),
             client: client.unwrap_or_default(),
             listens: false,
-            armed: legacy && !opens,
+            armed: AtomicBool::new(legacy && !opens),
         }
     }
 
     /// What the server says of the call on its other stream.
-    async fn said(&mut self) -> Item {
+    async fn said(&self) -> Item {
         let Some(mailbox) = &self.mailbox else {
             return std::future::pending().await;
         };
@@ -220,8 +226,8 @@ impl OpenCall {
     }
 
     /// The call has ended at the server.
-    fn disarm(&mut self) {
-        self.armed = false;
+    fn disarm(&self) {
+        self.armed.store(false, Relaxed);
     }
 }
 
@@ -230,7 +236,10 @@ impl Drop for OpenCall {
         if self.mailbox.is_some() {
             self.link.calls.take(self.id);
         }
-        let (true, Ok(runtime)) = (self.armed, tokio::runtime::Handle::try_current()) else {
+        if !*self.armed.get_mut() {
+            return;
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
         let params = self.client.cancelled(self.id);

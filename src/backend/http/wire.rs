@@ -52,7 +52,7 @@ impl Wire {
     ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Full<Bytes>>>>> {
         let answer = self.sender.try_send_request(request);
         let connection = &mut self.connection;
-        let bell = &self.bell;
+        let bell = &mut self.bell;
         async move {
             let mut answer = pin!(answer);
             poll_fn(|cx| {

@@ -42,7 +42,7 @@ impl Relay {
         let Some(id) = begun(response) else {
             return false;
         };
-        let connection = Arc::clone(&self.leg.connection);
+        let connection = Arc::clone(self.leg.connection());
         self.following = Some(Following {
             connection,
             id,
