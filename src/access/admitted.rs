@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Access, Claims, Peer, Principal,
-    keys::Key,
+    keyed::Keyed,
     peer::Found,
     terms::Recognised,
     token::{LEEWAY, Tokens},
@@ -31,7 +31,7 @@ pub(super) enum By {
     /// Its connection.
     Connection,
     /// This key.
-    Key(Arc<Key>),
+    Key(Arc<Keyed>),
     /// An access token that says this, to who takes such ones.
     Token(Arc<Tokens>, Arc<Claims>),
 }
@@ -58,7 +58,8 @@ impl Access {
                 let enough = !(now.required && peer.local.is_some());
                 same || (enough && now.by_connection(peer).as_ref() == Some(who))
             }
-            By::Key(key) => {
+            By::Key(keyed) => {
+                let key = &keyed.key;
                 let Some(keys) = &now.keys else { return false };
                 let has = keys.now().await.has(key, SystemTime::now());
                 let recognised = Recognised {

@@ -5,16 +5,19 @@ use std::{
     fs,
     os::unix::fs::MetadataExt,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use tokio::task::spawn_blocking;
 use tracing::warn;
 
-/// The least time between two looks.
-const PAUSE: Duration = Duration::from_secs(1);
+/// The least time between two looks, in milliseconds.
+const PAUSE: u64 = 1000;
 
 /// How a `T` is made of the files. Error: why not, for the log.
 type Read<T> = Arc<dyn Fn() -> Result<T, String> + Send + Sync>;
@@ -24,12 +27,15 @@ pub(super) struct Fresh<T> {
     files: Arc<[PathBuf]>,
     read: Read<T>,
     held: ArcSwap<T>,
+    made: Instant,
+    /// When it is to be looked at again, in milliseconds after it was made. Whoever uses
+    /// it looks here first.
+    due: AtomicU64,
     looked: Mutex<Looked>,
 }
 
 /// When the files were looked at last, and what they were.
 struct Looked {
-    at: Instant,
     stamps: Vec<Option<Stamp>>,
 }
 
@@ -63,11 +69,15 @@ impl<T: Send + Sync + 'static> Fresh<T> {
             files: files.into(),
             read,
             held: ArcSwap::from_pointee(first),
-            looked: Mutex::new(Looked {
-                at: Instant::now(),
-                stamps,
-            }),
+            made: Instant::now(),
+            due: AtomicU64::new(PAUSE),
+            looked: Mutex::new(Looked { stamps }),
         }
+    }
+
+    /// As it is now, if it was looked at not long ago.
+    pub(super) fn seen(&self) -> Option<Guard<Arc<T>>> {
+        (self.age() < self.due.load(Ordering::Acquire)).then(|| self.held.load())
     }
 
     /// As it is now. One that cannot be read leaves the one before in place, and
@@ -94,12 +104,22 @@ impl<T: Send + Sync + 'static> Fresh<T> {
 
     /// What the files were, if it is time to look again and nobody does.
     fn turn(&self) -> Option<Vec<Option<Stamp>>> {
-        let mut looked = self.looked();
-        if looked.at.elapsed() < PAUSE {
+        let age = self.age();
+        let is_due = || age >= self.due.load(Ordering::Acquire);
+        if !is_due() {
             return None;
         }
-        looked.at = Instant::now();
-        Some(looked.stamps.clone())
+        // Others may have come here as well.
+        let looked = self.looked();
+        is_due().then(|| {
+            self.due.store(age + PAUSE, Ordering::Release);
+            looked.stamps.clone()
+        })
+    }
+
+    /// Milliseconds since it was made.
+    fn age(&self) -> u64 {
+        u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     fn looked(&self) -> std::sync::MutexGuard<'_, Looked> {

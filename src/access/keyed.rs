@@ -42,13 +42,13 @@ impl Keyed {
         }
     }
 
-    /// Whether the same would be found of `text` at `now`; in a time that does not
-    /// depend on how much of it is right.
-    pub(super) fn is(&self, terms: u64, book: &Arc<Book>, text: &str, now: SystemTime) -> bool {
+    /// Whether the same would be found of `text` now; in a time that does not depend on
+    /// how much of it is right.
+    pub(super) fn is(&self, terms: u64, book: &Arc<Book>, text: &str) -> bool {
         self.terms == terms
             && Arc::ptr_eq(&self.book, book)
             && are_equal(self.text.expose().as_bytes(), text.as_bytes())
-            && !self.key.has_expired(now)
+            && !(self.key.expires.is_some() && self.key.has_expired(SystemTime::now()))
     }
 }
 

@@ -257,15 +257,28 @@ impl Access {
         terms.tokens.as_ref()?.metadata(path, host(headers))
     }
 
-    /// Who is at the other end, if its connection says so and nothing else is asked for.
-    fn met_before(&self, peer: &Arc<Peer>) -> Option<Admitted> {
-        let terms = self.now.load();
-        if terms.required && peer.local.is_some() || peer.is_certified() {
+    /// Who is at the other end, where its connection says so and nothing else is asked
+    /// for, or where the same was `shown` over it before.
+    fn met_before(&self, peer: &Arc<Peer>, shown: Shown<'_>) -> Option<Admitted> {
+        if peer.is_certified() {
             return None;
         }
+        let terms = self.now.load();
+        let (who, by) = match shown {
+            Shown::Nothing if terms.required && peer.local.is_some() => None,
+            Shown::Nothing => Some((terms.by_connection(peer)?, By::Connection)),
+            Shown::Bearer(text) | Shown::Key(text) => {
+                let book = terms.keys.as_ref()?.seen()?;
+                let before = peer.keyed.load();
+                let before = before.as_ref()?;
+                let same = before.is(terms.number, &book, text);
+                same.then(|| (before.who.clone(), By::Key(Arc::clone(before))))
+            }
+            Shown::Unclear => None,
+        }?;
         Some(Admitted {
-            who: terms.by_connection(peer)?,
-            by: By::Connection,
+            who,
+            by,
             peer: Arc::clone(peer),
             terms: terms.number,
         })
@@ -278,9 +291,7 @@ impl Access {
         headers: &HeaderMap,
     ) -> Result<Admitted, Denied> {
         let shown = Shown::in_headers(headers);
-        if shown == Shown::Nothing
-            && let Some(admitted) = self.met_before(peer)
-        {
+        if let Some(admitted) = self.met_before(peer, shown) {
             return Ok(admitted);
         }
         let terms = self.now.load_full();
@@ -332,16 +343,10 @@ impl Access {
 /// like one: what a client sends that it was not asked for is nothing.
 async fn key(terms: &Terms, text: &str, peer: &Peer) -> Option<Result<(Principal, By), Denied>> {
     let book = terms.keys.as_ref()?.now().await;
-    let now = SystemTime::now();
-    if let Some(before) = &*peer.keyed.load()
-        && before.is(terms.number, &book, text, now)
-    {
-        return Some(Ok((before.who.clone(), By::Key(Arc::clone(&before.key)))));
-    }
     if !book.is_in_use() && !terms.required && !keys::is_claimed(text) {
         return None;
     }
-    let Some(key) = book.find(text, now).cloned() else {
+    let Some(key) = book.find(text, SystemTime::now()).cloned() else {
         return Some(Err(Denied::wrong()));
     };
     let identity = Identity::Key(key.name.clone());
@@ -350,10 +355,9 @@ async fn key(terms: &Terms, text: &str, peer: &Peer) -> Option<Result<(Principal
         ..Recognised::by(&identity)
     };
     let who = terms.principal(recognised, &peer.door);
-    let by = By::Key(Arc::clone(&key));
-    let keyed = Keyed::new(terms.number, book, text, key, who.clone());
-    peer.keyed.store(Some(Arc::new(keyed)));
-    Some(Ok((who, by)))
+    let keyed = Arc::new(Keyed::new(terms.number, book, text, key, who.clone()));
+    peer.keyed.store(Some(Arc::clone(&keyed)));
+    Some(Ok((who, By::Key(keyed))))
 }
 
 /// Whose the access token `text` is that was shown to `host`.

@@ -64,8 +64,8 @@ static ANYONE: LazyLock<Principal> =
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Known {
     identity: Identity,
-    name: Arc<str>,
-    role: Arc<str>,
+    name: String,
+    role: String,
     /// Both, on a line each.
     owner: String,
 }
@@ -76,8 +76,8 @@ impl Principal {
         let name = identity.to_string();
         Self(Arc::new(Known {
             owner: format!("{name}\n{role}"),
-            name: name.into(),
-            role: role.into(),
+            name,
+            role: role.to_owned(),
             identity,
         }))
     }
@@ -90,11 +90,6 @@ impl Principal {
     /// Its [`Identity`], displayed: what the log names.
     pub fn name(&self) -> &str {
         &self.0.name
-    }
-
-    /// Its name and its role, to be kept.
-    pub(crate) fn shared(&self) -> (&Arc<str>, &Arc<str>) {
-        (&self.0.name, &self.0.role)
     }
 
     /// Its name and role: what its sessions, calls and tasks belong to, so that they

@@ -1,13 +1,10 @@
 //! One call while it is under way. However it ends, there is a record of it.
 
-use std::{
-    borrow::Cow,
-    sync::{Arc, LazyLock},
-    time::Instant,
-};
+use std::{borrow::Cow, sync::LazyLock, time::Instant};
 
 use memchr::memmem::Finder;
 use serde_json::value::RawValue;
+use smol_str::SmolStr;
 
 use super::{Audit, record::Record};
 use crate::protocol::{Kind, Message, RawObject, error, method};
@@ -19,31 +16,31 @@ static FAILURE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"isEr
 /// The record of a call that is under way. One that is dropped before its
 /// response was that of a caller that went away.
 #[derive(Debug)]
-pub struct Entry {
-    audit: Arc<Audit>,
-    caller: Arc<str>,
-    role: Arc<str>,
-    request: Message,
+pub struct Entry<'a> {
+    audit: &'a Audit,
+    caller: &'a str,
+    role: &'a str,
+    request: &'a Message,
     begun: Instant,
     /// Whom it went to.
-    target: Option<(Arc<str>, Option<String>)>,
+    target: Option<(SmolStr, Option<SmolStr>)>,
     sent: usize,
     outcome: &'static str,
     code: Option<i64>,
 }
 
-impl Entry {
+impl<'a> Entry<'a> {
     pub(super) fn new(
-        audit: Arc<Audit>,
-        caller: Arc<str>,
-        role: Arc<str>,
-        request: &Message,
+        audit: &'a Audit,
+        caller: &'a str,
+        role: &'a str,
+        request: &'a Message,
     ) -> Self {
         Self {
             audit,
             caller,
             role,
-            request: request.clone(),
+            request,
             begun: Instant::now(),
             target: None,
             sent: 0,
@@ -53,8 +50,8 @@ impl Entry {
     }
 
     /// It goes to `backend`, which knows what is asked for as `name`.
-    pub fn goes_to(&mut self, backend: &Arc<str>, name: Option<&str>) {
-        self.target = Some((Arc::clone(backend), name.map(str::to_owned)));
+    pub fn goes_to(&mut self, backend: &str, name: Option<&str>) {
+        self.target = Some((backend.into(), name.map(SmolStr::new)));
     }
 
     /// Something that is said in its course.
@@ -82,19 +79,19 @@ impl Entry {
     }
 }
 
-impl Drop for Entry {
+impl Drop for Entry<'_> {
     fn drop(&mut self) {
         let (backend, name) = match &self.target {
             Some((backend, name)) => (Some(&**backend), name.as_deref().map(Cow::Borrowed)),
-            None => (None, asked_for(&self.request)),
+            None => (None, asked_for(self.request)),
         };
         let arguments = backend
             .zip(name.as_deref())
             .filter(|(backend, name)| self.audit.shows(backend, name))
-            .and_then(|_| arguments(&self.request));
-        let trace = trace(&self.request);
+            .and_then(|_| arguments(self.request));
+        let trace = trace(self.request);
         self.audit.write(&Record {
-            role: Some(&self.role),
+            role: Some(self.role),
             method: self.request.method(),
             backend,
             name: name.as_deref(),
@@ -105,7 +102,7 @@ impl Drop for Entry {
             sent: Some(self.sent),
             trace: trace.as_deref(),
             arguments: arguments.as_deref(),
-            ..Record::of(&self.caller)
+            ..Record::of(self.caller)
         });
     }
 }

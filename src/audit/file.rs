@@ -3,6 +3,7 @@
 //! moved or removed is begun anew at its path.
 
 use std::{
+    cell::RefCell,
     fs::{self, OpenOptions},
     io::{self, Write},
     mem,
@@ -34,6 +35,9 @@ const WAITING: usize = 2 << 20;
 /// each of them would cost as much as the call.
 const GATHERING: Duration = Duration::from_millis(50);
 
+/// Room for a line that a thread keeps.
+const LINE: usize = 4096;
+
 /// How long the end waits for the disk.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -58,7 +62,17 @@ pub(super) struct File {
 struct Lines {
     text: Vec<u8>,
     count: u64,
+}
+
+/// Where one thread writes a record before it takes the lock that all take.
+#[derive(Debug, Default)]
+struct Desk {
+    line: Vec<u8>,
     clock: Clock,
+}
+
+thread_local! {
+    static DESK: RefCell<Desk> = RefCell::default();
 }
 
 impl File {
@@ -86,14 +100,23 @@ impl File {
 
     /// Appends a record, unless too many wait.
     pub(super) fn write(&self, record: &Record<'_>) {
-        let waiting = &mut *lock(&self.waiting);
-        let length = waiting.text.len();
+        let length = DESK.with_borrow_mut(|desk| {
+            desk.line.clear();
+            line::write(&mut desk.line, &mut desk.clock, record);
+            let waiting = &mut *lock(&self.waiting);
+            let length = waiting.text.len();
+            if length <= WAITING {
+                waiting.text.extend_from_slice(&desk.line);
+                waiting.count += 1;
+            }
+            // What was long once is not kept for good.
+            desk.line.shrink_to(LINE);
+            length
+        });
         if length > WAITING {
             self.lost.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        line::write(&mut waiting.text, &mut waiting.clock, record);
-        waiting.count += 1;
         if length == 0 {
             // One that is not heard has others before it.
             let _ = self.calls.try_send(Call::Lines);

@@ -66,15 +66,14 @@ impl Audit {
 
     /// Begins the record of a call: `request` of `caller` in `role`. `None` if
     /// nothing is recorded.
-    pub fn begin(
-        self: &Arc<Self>,
-        caller: &Arc<str>,
-        role: &Arc<str>,
-        request: &Message,
-    ) -> Option<Entry> {
+    pub fn begin<'a>(
+        &'a self,
+        caller: &'a str,
+        role: &'a str,
+        request: &'a Message,
+    ) -> Option<Entry<'a>> {
         let wanted = self.any.load(Ordering::Acquire);
-        let entry = || Entry::new(Arc::clone(self), caller.clone(), role.clone(), request);
-        wanted.then(entry)
+        wanted.then(|| Entry::new(self, caller, role, request))
     }
 
     /// Records that somebody was not let in, or with nothing that says what is

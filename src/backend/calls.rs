@@ -4,15 +4,25 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use super::{Introduction, mailbox::Mailbox};
-use crate::protocol::{Id, Message, RawObject};
+use crate::{
+    protocol::{Id, Message, RawObject},
+    thread,
+};
 
 /// Open requests of a backend that are kept track of; a backend that asks
 /// more at once is refused.
 const MAX_ASKED: usize = 1024;
+
+/// In how many lanes calls are made: threads that have one each do not wait for each
+/// other.
+const LANES: usize = 8;
 
 /// The open calls of one link by their ids.
 #[derive(Debug)]
@@ -20,6 +30,16 @@ pub(super) struct Calls {
     /// Whose they all are, if they are of one client: then it does not matter
     /// to which of them a message goes.
     whose: Option<Arc<Introduction>>,
+    /// One is enough for one client, whose newest call is then the last of it.
+    lanes: Box<[Lane]>,
+}
+
+/// Calls of one thread, or of a few; by itself in memory.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Lane {
+    /// How many ids it has given.
+    given: AtomicU64,
     table: Mutex<Table>,
 }
 
@@ -35,9 +55,10 @@ struct Table {
 impl Calls {
     /// None yet; all will be of one client if it is given.
     pub(super) fn new(whose: Option<Arc<Introduction>>) -> Self {
+        let lanes = if whose.is_some() { 1 } else { LANES };
         Self {
             whose,
-            table: Mutex::default(),
+            lanes: (0..lanes).map(|_| Lane::default()).collect(),
         }
     }
 
@@ -46,10 +67,18 @@ impl Calls {
         self.whose.as_ref()
     }
 
+    /// An id that no other call has or had: 1 or more, and the lane can be told by it.
+    pub(super) fn next_id(&self) -> u64 {
+        let lanes = self.lanes.len();
+        let lane = thread::number() % lanes;
+        let given = self.lanes[lane].given.fetch_add(1, Relaxed);
+        1 + given * lanes as u64 + lane as u64
+    }
+
     /// Opens a call; `for_client` unless mcpmux makes it on its own account.
     pub(super) fn enter(&self, id: u64, for_client: bool) -> Arc<Mailbox> {
         let mailbox = Arc::new(Mailbox::new(for_client));
-        let mut table = self.table();
+        let mut table = self.table(id);
         table.open.insert(id, Arc::clone(&mailbox));
         table.of_clients += usize::from(for_client);
         mailbox
@@ -57,12 +86,12 @@ impl Calls {
 
     /// The call `id`, if it is open.
     pub(super) fn get(&self, id: u64) -> Option<Arc<Mailbox>> {
-        self.table().open.get(&id).cloned()
+        self.table(id).open.get(&id).cloned()
     }
 
     /// Closes the call `id`; `None` if it was not open any more.
     pub(super) fn take(&self, id: u64) -> Option<Arc<Mailbox>> {
-        let mut table = self.table();
+        let mut table = self.table(id);
         let mailbox = table.open.remove(&id)?;
         table.of_clients -= usize::from(mailbox.is_for_client());
         if !table.asked.is_empty() {
@@ -73,25 +102,30 @@ impl Calls {
 
     /// Closes every call.
     pub(super) fn take_all(&self) -> Vec<Arc<Mailbox>> {
-        let table = std::mem::take(&mut *self.table());
-        table.open.into_values().collect()
+        let mut tables = self.tables();
+        let tables = tables.iter_mut().map(|table| std::mem::take(&mut **table));
+        tables.flat_map(|table| table.open.into_values()).collect()
     }
 
     /// The call that a message belongs to which names none: the one in flight,
     /// or the newest if all are of one client. Error: how many there are.
     pub(super) fn only(&self) -> Result<Arc<Mailbox>, usize> {
-        let table = self.table();
-        let found = self.find(&table).map(|(_, mailbox)| Arc::clone(mailbox));
-        found.ok_or(table.of_clients)
+        let tables = self.tables();
+        let found = self.find(&tables)?;
+        Ok(Arc::clone(&found.1))
     }
 
-    fn find<'t>(&self, table: &'t Table) -> Option<(u64, &'t Arc<Mailbox>)> {
-        if table.of_clients == 0 || (table.of_clients > 1 && self.whose.is_none()) {
-            return None;
+    /// The only one, or the newest, of all lanes. Error: how many there are.
+    fn find<'t>(&self, tables: &'t [MutexGuard<'_, Table>]) -> Result<Found<'t>, usize> {
+        let all = tables.iter().map(|table| table.of_clients).sum();
+        if all == 0 || (all > 1 && self.whose.is_none()) {
+            return Err(all);
         }
-        let mut newest = table.open.iter().rev();
-        let (id, mailbox) = newest.find(|(_, mailbox)| mailbox.is_for_client())?;
-        Some((*id, mailbox))
+        let newest = tables.iter().flat_map(|table| table.open.iter().rev());
+        let mut newest = newest.map(|(id, mailbox)| (*id, mailbox));
+        newest
+            .find(|(_, mailbox)| mailbox.is_for_client())
+            .ok_or(all)
     }
 
     /// Hands a request of the backend, which names no call, to the one it must
@@ -100,9 +134,13 @@ impl Calls {
         const NONE: &str = "no call is in flight here that it could belong to";
         const MANY: &str = "several calls are in flight here, and it says not which of them it belongs to \
                             (session: client gives each client a process or session of its own)";
-        let mut table = self.table();
-        let found = self.find(&table).map(|(id, call)| (id, Arc::clone(call)));
-        let (id, mailbox) = found.ok_or(if table.of_clients == 0 { NONE } else { MANY })?;
+        let mut tables = self.tables();
+        let (id, mailbox) = match self.find(&tables) {
+            Ok((id, mailbox)) => (id, Arc::clone(mailbox)),
+            Err(0) => return Err(NONE),
+            Err(_) => return Err(MANY),
+        };
+        let table = &mut tables[self.lane(id)];
         if table.asked.len() >= MAX_ASKED || !mailbox.put(request.clone()) {
             return Err("too many requests wait for the client");
         }
@@ -117,11 +155,32 @@ impl Calls {
     pub(super) fn taking_back(&self, cancelled: &Message) -> Option<Arc<Mailbox>> {
         let params = RawObject::parse(cancelled.payload()?).ok()?;
         let asked = Id::from_json(params.get("requestId").ok()??)?;
-        let mut table = self.table();
-        let call = table.asked.remove(&asked)?;
-        table.open.get(&call).cloned()
+        self.tables().iter_mut().find_map(|table| {
+            let call = table.asked.remove(&asked)?;
+            table.open.get(&call).cloned()
+        })
     }
 
+    /// Where the call `id` stands.
+    fn lane(&self, id: u64) -> usize {
+        let lanes = self.lanes.len() as u64;
+        usize::try_from(id.wrapping_sub(1) % lanes).unwrap_or(0)
+    }
+
+    fn table(&self, id: u64) -> MutexGuard<'_, Table> {
+        self.lanes[self.lane(id)].table()
+    }
+
+    /// All, so that nothing changes meanwhile; taken in this order alone.
+    fn tables(&self) -> Vec<MutexGuard<'_, Table>> {
+        self.lanes.iter().map(Lane::table).collect()
+    }
+}
+
+/// A call and its id.
+type Found<'t> = (u64, &'t Arc<Mailbox>);
+
+impl Lane {
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -152,6 +211,33 @@ mod tests {
         calls.take(3);
         assert_eq!(calls.ask(&request()), Ok(()));
         assert_eq!(calls.only().err(), None);
+    }
+
+    #[test]
+    fn calls_of_several_threads_are_told_apart_and_known_by_all() {
+        let calls = Calls::new(None);
+        let mut ids = Vec::new();
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..3)
+                .map(|_| scope.spawn(|| [calls.next_id(), calls.next_id()]))
+                .collect();
+            for thread in threads {
+                ids.extend(thread.join().unwrap());
+            }
+        });
+        for id in &ids {
+            calls.enter(*id, true);
+        }
+        assert_eq!(calls.only().err(), Some(ids.len()));
+        while let Some(id) = ids.pop() {
+            assert!(!ids.contains(&id));
+            assert!(calls.get(id).is_some());
+            if ids.is_empty() {
+                assert_eq!(calls.ask(&request()), Ok(()));
+            }
+            assert!(calls.take(id).is_some() && calls.take(id).is_none());
+        }
+        assert_eq!(calls.only().err(), Some(0));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
     convert::Infallible,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -36,8 +36,6 @@ const FAILED: u32 = 3;
 /// What is known of a connection's health.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
-    /// Calls that are under way.
-    calls: AtomicUsize,
     /// It has said something since this was last looked at.
     heard: AtomicBool,
     /// It has said something since it shook hands.
@@ -114,11 +112,6 @@ impl Health {
         self.failed.load(Ordering::Relaxed) >= FAILED
     }
 
-    /// Whether silence says nothing: it may be at work.
-    fn may_be_silent(&self) -> bool {
-        self.calls.load(Ordering::Acquire) > 0 && !self.is_doubted()
-    }
-
     /// Marks it; says whether that is news.
     fn set(&self, mark: Option<Arc<str>>) -> bool {
         let mut now = self.mark.lock().unwrap_or_else(PoisonError::into_inner);
@@ -133,7 +126,6 @@ impl Use {
     /// fail at once, and why.
     pub(crate) fn under_way(self, subject: &str) -> Result<UnderWay, Down> {
         let trial = self.health.circuit.admit(subject)?;
-        self.health.calls.fetch_add(1, Ordering::AcqRel);
         Ok(UnderWay {
             used: self,
             subject: subject.into(),
@@ -193,10 +185,8 @@ impl UnderWay {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        let health = &self.used.health;
-        health.calls.fetch_sub(1, Ordering::AcqRel);
         if let Some(trial) = self.trial {
-            health.circuit.release(trial);
+            self.used.health.circuit.release(trial);
         }
     }
 }
@@ -282,7 +272,8 @@ impl Backend {
             if health.was_heard() {
                 Some(Sign::Word)
             } else {
-                health.may_be_silent().then_some(Sign::Work)
+                let at_work = connection.usage.calls() > 0 && !health.is_doubted();
+                at_work.then_some(Sign::Work)
             }
         };
         if let Some(sign) = unasked() {

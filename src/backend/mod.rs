@@ -278,11 +278,6 @@ impl Backend {
         &self.name
     }
 
-    /// Its name, to be kept.
-    pub(crate) fn shared_name(&self) -> &Arc<str> {
-        &self.name
-    }
-
     /// Its login, if a person may have to consent.
     pub(crate) fn login(&self) -> Option<Arc<Login>> {
         let way = self.way.as_ref().as_ref().ok()?;

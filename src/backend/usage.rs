@@ -6,7 +6,7 @@ use std::{
     ops::Deref,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -19,13 +19,19 @@ use tokio::{
 use super::Connection;
 
 /// Set once nobody may begin to use it any more.
-const CLOSED: usize = 1 << (usize::BITS - 1);
+const CLOSED: u64 = 1 << 63;
+
+/// A user of any kind: counted in the lower half.
+const USER: u64 = 1;
+
+/// A call, which is a user: counted in the upper half as well.
+const CALL: u64 = 1 << 32 | USER;
 
 /// The use of one connection.
 #[derive(Debug)]
 pub(super) struct Usage {
-    /// How many use it now.
-    users: AtomicUsize,
+    /// How many use it now, as [`USER`] and [`CALL`] have it.
+    users: AtomicU64,
     /// It is in use for good.
     kept: AtomicBool,
     /// What somebody is subscribed to.
@@ -39,7 +45,7 @@ pub(super) struct Usage {
 impl Default for Usage {
     fn default() -> Self {
         Self {
-            users: AtomicUsize::new(0),
+            users: AtomicU64::new(0),
             kept: AtomicBool::new(false),
             uris: Mutex::default(),
             left: Mutex::new(Instant::now()),
@@ -48,7 +54,7 @@ impl Default for Usage {
     }
 }
 
-/// One use of a connection; it lasts until dropped.
+/// One use of a connection for a call; it lasts until dropped.
 #[derive(Debug)]
 pub(crate) struct Use {
     connection: Arc<Connection>,
@@ -59,7 +65,7 @@ impl Use {
     /// Begins to use `connection`, whether it is about to be ended or not.
     pub(crate) fn of(connection: Arc<Connection>) -> Self {
         Self {
-            counted: connection.usage.pin(),
+            counted: connection.usage.enter(CALL),
             connection,
         }
     }
@@ -81,7 +87,7 @@ impl Deref for Use {
 impl Drop for Use {
     fn drop(&mut self) {
         if self.counted {
-            self.connection.usage.unpin();
+            self.connection.usage.leave(CALL);
         }
     }
 }
@@ -95,7 +101,7 @@ impl Usage {
     /// It is in use for as long as somebody is subscribed to `uri`.
     pub(super) fn subscribed(&self, uri: &str) {
         let mut uris = self.uris.lock().unwrap_or_else(PoisonError::into_inner);
-        if !uris.contains(uri) && self.pin() {
+        if !uris.contains(uri) && self.enter(USER) {
             uris.insert(uri.into());
         }
     }
@@ -104,14 +110,14 @@ impl Usage {
     pub(super) fn unsubscribed(&self, uri: &str) {
         let mut uris = self.uris.lock().unwrap_or_else(PoisonError::into_inner);
         if uris.remove(uri) {
-            self.unpin();
+            self.leave(USER);
         }
     }
 
     /// It is in use from now on.
     pub(super) fn keep(&self) {
         if !self.kept.swap(true, Ordering::AcqRel) {
-            self.pin();
+            self.enter(USER);
         }
     }
 
@@ -120,19 +126,24 @@ impl Usage {
         self.kept.load(Ordering::Acquire)
     }
 
-    /// One more uses it; false if it is about to be ended.
-    pub(super) fn pin(&self) -> bool {
+    /// How many calls use it.
+    pub(super) fn calls(&self) -> u64 {
+        (self.users.load(Ordering::Acquire) & !CLOSED) >> 32
+    }
+
+    /// One more `user` uses it; false if it is about to be ended.
+    fn enter(&self, user: u64) -> bool {
         // Not looked at first: others change it all the time.
-        let is_open = self.users.fetch_add(1, Ordering::AcqRel) & CLOSED == 0;
+        let is_open = self.users.fetch_add(user, Ordering::AcqRel) & CLOSED == 0;
         if !is_open {
-            self.users.fetch_sub(1, Ordering::AcqRel);
+            self.users.fetch_sub(user, Ordering::AcqRel);
         }
         is_open
     }
 
-    /// One that used it has left.
-    pub(super) fn unpin(&self) {
-        if self.users.fetch_sub(1, Ordering::AcqRel) & !CLOSED == 1 {
+    /// A `user` has left.
+    fn leave(&self, user: u64) {
+        if self.users.fetch_sub(user, Ordering::AcqRel) & !CLOSED == user {
             *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
             self.leaving.notify_waiters();
         }
@@ -160,7 +171,7 @@ impl Usage {
             let uris =
                 std::mem::take(&mut *self.uris.lock().unwrap_or_else(PoisonError::into_inner));
             for _ in &uris {
-                self.unpin();
+                self.leave(USER);
             }
             if self.close() {
                 return;
@@ -195,12 +206,12 @@ mod tests {
     async fn what_nobody_uses_is_idle_after_a_time_and_then_closed() {
         let usage = Arc::<Usage>::default();
         assert!(!is_idle(&usage, Duration::from_secs(59)).await);
-        assert!(usage.pin());
-        usage.unpin();
+        assert!(usage.enter(CALL));
+        usage.leave(CALL);
         // The time begins anew with the last that leaves.
         assert!(!is_idle(&usage, Duration::from_secs(59)).await);
         assert!(is_idle(&usage, Duration::from_secs(2)).await);
-        assert!(!usage.pin());
+        assert!(!usage.enter(CALL));
     }
 
     #[tokio::test(start_paused = true)]
@@ -219,8 +230,8 @@ mod tests {
         let usage = Arc::<Usage>::default();
         usage.keep();
         usage.keep();
-        assert!(usage.pin());
-        usage.unpin();
+        assert!(usage.enter(CALL));
+        usage.leave(CALL);
         assert!(!is_idle(&usage, TIME * 10).await);
     }
 
@@ -228,7 +239,7 @@ mod tests {
     async fn what_is_drained_waits_for_calls_and_not_for_subscriptions() {
         let usage = Arc::<Usage>::default();
         usage.subscribed("a");
-        assert!(usage.pin());
+        assert!(usage.enter(CALL));
         let drained = tokio::spawn({
             let usage = Arc::clone(&usage);
             async move { usage.drained().await }
@@ -236,9 +247,9 @@ mod tests {
         assert!(!is_idle(&usage, TIME * 10).await);
         assert!(!drained.is_finished() && usage.is_open());
         usage.unsubscribed("a");
-        usage.unpin();
+        usage.leave(CALL);
         drained.await.unwrap();
-        assert!(!usage.pin());
+        assert!(!usage.enter(CALL));
         usage.subscribed("b");
         usage.unsubscribed("b");
     }
@@ -246,10 +257,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_used_is_not_idle_however_long_that_takes() {
         let usage = Arc::<Usage>::default();
-        assert!(usage.pin() && usage.pin());
-        usage.unpin();
+        assert!(usage.enter(CALL) && usage.enter(USER) && usage.enter(CALL));
+        assert_eq!(usage.calls(), 2);
+        usage.leave(CALL);
+        usage.leave(USER);
+        assert_eq!(usage.calls(), 1);
         assert!(!is_idle(&usage, TIME * 10).await);
-        usage.unpin();
+        usage.leave(CALL);
         assert!(is_idle(&usage, TIME * 2).await);
     }
 }

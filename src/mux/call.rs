@@ -27,8 +27,8 @@ impl Mux {
         let caller = Arc::new(caller);
         Exchange::new(async_stream::stream! {
             let Some(id) = request.id().cloned() else { return };
-            let (caller_name, role) = caller.principal.shared();
-            let mut entry = mux.audit.begin(caller_name, role, &request);
+            let (name, role) = (caller.principal.name(), caller.principal.role());
+            let mut entry = mux.audit.begin(name, role, &request);
             let begun = {
                 let mut begun = pin!(mux.begin(&caller, &request, &id));
                 poll_fn(|cx| mux.poll_until_given_up(begun.as_mut(), cx)).await
@@ -44,7 +44,7 @@ impl Mux {
             };
             relay.charge(&relay.request);
             if let (Some(entry), Some(target)) = (&mut entry, relay.targets.front()) {
-                entry.goes_to(target.backend.shared_name(), target.subject.name());
+                entry.goes_to(target.backend.name(), target.subject.name());
             }
             loop {
                 let step = {
@@ -146,7 +146,7 @@ impl Mux {
                 let settings = target.backend.settings();
                 Clock::start(settings.timeout, settings.max_timeout)
             };
-            match sending.to(target, clock.timeout).await {
+            match sending.to(target, clock.begun, clock.timeout).await {
                 Ok(leg) => break (targets, clock, leg),
                 // The catalog has another one by now, or none.
                 Err(_) if target.backend.is_retired() && turns < TURNS => turns += 1,
@@ -179,7 +179,7 @@ impl Mux {
 }
 
 /// Closes the record of a call.
-fn record(entry: Option<Entry>, response: &Message) {
+fn record(entry: Option<Entry<'_>>, response: &Message) {
     if let Some(entry) = entry {
         entry.ended(response);
     }

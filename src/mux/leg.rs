@@ -25,6 +25,9 @@ use crate::{
     },
 };
 
+/// How often a connection is looked for.
+const TURNS: usize = 3;
+
 /// A request that was sent to a backend.
 pub(super) struct Leg {
     /// What comes back.
@@ -65,18 +68,26 @@ pub(super) struct Sending<'a> {
 }
 
 impl Sending<'_> {
-    /// Sends the request to `target`, waiting for it to start for `patience` at
+    /// Sends the request to `target`, waiting for it to start by `now` for `patience` at
     /// most.
-    pub(super) async fn to(&self, target: &Target, patience: Duration) -> Result<Leg, RpcError> {
+    pub(super) async fn to(
+        &self,
+        target: &Target,
+        now: Instant,
+        patience: Duration,
+    ) -> Result<Leg, RpcError> {
         let backend = &target.backend;
-        let deadline = Instant::now() + patience;
+        let deadline = now + patience;
         // One that was just about to be ended for want of use is started again, and
         // one that is lost while the call waits for a place.
-        let mut turns = 3;
+        let mut turns = TURNS;
         let method = self.request.method().unwrap_or_default();
         let subject = target.subject.name().unwrap_or(method);
         let (used, lease, place) = loop {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = match turns {
+                TURNS => patience,
+                _ => deadline.saturating_duration_since(Instant::now()),
+            };
             let connecting = self
                 .instances
                 .connect(backend, self.caller, self.request, left);

@@ -241,7 +241,9 @@ impl Relay {
             level: self.level,
             inputs,
         };
-        self.leg = sending.to(target, self.clock.timeout).await?;
+        self.leg = sending
+            .to(target, Instant::now(), self.clock.timeout)
+            .await?;
         self.clock.extend();
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use arc_swap::Guard;
 use tracing::warn;
 
 mod book;
@@ -27,6 +28,11 @@ impl Keys {
                 Book::unusable()
             })
         }))
+    }
+
+    /// The same, if they were looked at within the last second.
+    pub(super) fn seen(&self) -> Option<Guard<Arc<Book>>> {
+        self.0.seen()
     }
 
     /// All of them, as they were within the last second.

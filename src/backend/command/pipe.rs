@@ -1,10 +1,7 @@
 //! One pipe shared by many calls: newline-delimited JSON-RPC over a child's
 //! stdin and stdout, with a table that says which message is whose.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use tokio::{
@@ -42,7 +39,6 @@ pub(crate) struct Pipe {
     backend: Arc<str>,
     outbox: mpsc::Sender<Bytes>,
     calls: Calls,
-    next_id: AtomicU64,
     drained: CancellationToken,
     closed: CancellationToken,
     reason: Mutex<Option<Arc<str>>>,
@@ -68,7 +64,6 @@ impl Pipe {
             backend,
             outbox,
             calls: Calls::new(whose),
-            next_id: AtomicU64::new(1),
             drained: CancellationToken::new(),
             closed: CancellationToken::new(),
             reason: Mutex::default(),
@@ -87,7 +82,7 @@ impl Pipe {
 
     /// An id that no other request on this pipe has or had.
     pub(crate) fn next_id(&self) -> u64 {
-        self.next_id.fetch_add(1, Ordering::Relaxed)
+        self.calls.next_id()
     }
 
     /// Sends `message`, a request that carries `id` and, if it wants progress,

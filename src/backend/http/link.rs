@@ -70,7 +70,6 @@ pub(crate) struct HttpLink {
     pub(super) credential: Credential,
     pub(super) mode: ArcSwap<Mode>,
     pub(super) max_message: usize,
-    next_id: AtomicU64,
     pub(super) calls: Calls,
     pub(super) unwaited: Unwaited,
     /// The client whose session it is, if not all clients'.
@@ -105,7 +104,6 @@ impl HttpLink {
             credential,
             mode: ArcSwap::default(),
             max_message,
-            next_id: AtomicU64::new(1),
             calls: Calls::new(whose.clone()),
             unwaited: Unwaited::default(),
             whose,
@@ -124,7 +122,7 @@ impl HttpLink {
 
     /// An id that no other request of this session has or had.
     pub(crate) fn next_id(&self) -> u64 {
-        self.next_id.fetch_add(1, Ordering::Relaxed)
+        self.calls.next_id()
     }
 
     /// Forgets session and revision, or fixes the revision.

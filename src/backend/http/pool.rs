@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -30,6 +30,9 @@ use crate::{
 
 /// How often connections without use are looked after.
 const SWEEP: Duration = Duration::from_secs(5);
+
+/// How often one is, before it was without use for too long.
+const MOST_SWEEPS: u64 = IDLE.as_secs() / SWEEP.as_secs();
 
 /// On how many shelves connections wait: threads that have one each do not wait for
 /// each other.
@@ -58,7 +61,8 @@ struct Idle {
     wire: Box<Wire>,
     /// The thread that watches its socket: used elsewhere it would wake two.
     thread: usize,
-    since: Instant,
+    /// How often it was looked after since it was used.
+    sweeps: u64,
 }
 
 /// The body of an answer, which brings its connection along and gives it back
@@ -136,9 +140,7 @@ impl Shelf {
     /// The connection of `thread` that was used last.
     fn take(&self, thread: usize) -> Option<Box<Wire>> {
         let mut idle = self.idle();
-        let newest = idle
-            .iter()
-            .rposition(|idle| idle.thread == thread && idle.since.elapsed() < IDLE)?;
+        let newest = idle.iter().rposition(|idle| idle.thread == thread)?;
         Some(idle.remove(newest).wire)
     }
 
@@ -149,11 +151,10 @@ impl Shelf {
         }
         let mut idle = self.idle();
         if idle.len() < MAX_IDLE {
-            let since = Instant::now();
             idle.push(Idle {
                 wire,
                 thread,
-                since,
+                sweeps: 0,
             });
         }
         drop(idle);
@@ -169,7 +170,10 @@ impl Shelf {
     /// `true` if nothing is left, so that nobody needs to look again.
     fn close_stale(&self) -> bool {
         let mut idle = self.idle();
-        let is_stale = |idle: &mut Idle| idle.since.elapsed() >= IDLE || !idle.wire.is_open();
+        let is_stale = |idle: &mut Idle| {
+            idle.sweeps += 1;
+            idle.sweeps > MOST_SWEEPS || !idle.wire.is_open()
+        };
         let stale: Vec<_> = idle.extract_if(.., is_stale).collect();
         let none_left = idle.is_empty();
         if none_left {
@@ -344,9 +348,32 @@ mod tests {
         asked.unwrap();
         assert!(!shelf(&pool).close_stale());
         stream.shutdown().await.unwrap();
-        while !shelf(&pool).close_stale() {
-            tokio::task::yield_now().await;
-        }
+        // Lets the runtime see it.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert!(shelf(&pool).close_stale());
+        assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_connection_without_use_is_closed_after_a_time() {
+        let (listener, pool) = server().await;
+        let serving = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            for _ in 0..2 {
+                answer(&mut stream, ANSWER).await;
+            }
+            stream
+        };
+        let asking = async {
+            for _ in 0..2 {
+                ask(&pool).await.unwrap();
+                for _ in 0..MOST_SWEEPS {
+                    assert!(!shelf(&pool).close_stale());
+                }
+            }
+            assert!(shelf(&pool).close_stale());
+        };
+        let (mut stream, ()) = tokio::join!(serving, asking);
         assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
     }
 }

@@ -5,10 +5,7 @@
 use std::{
     convert::Infallible,
     future::poll_fn,
-    sync::{
-        Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -58,7 +55,6 @@ struct Wire {
     max_message: usize,
     calls: Calls,
     unwaited: Unwaited,
-    next_id: AtomicU64,
     unasked: Ear,
     /// Where messages are posted, once `named`.
     post: OnceLock<Uri>,
@@ -89,7 +85,6 @@ impl SseLink {
             max_message,
             calls: Calls::new(whose),
             unwaited: Unwaited::default(),
-            next_id: AtomicU64::new(1),
             unasked,
             post: OnceLock::new(),
             named: CancellationToken::new(),
@@ -107,7 +102,7 @@ impl SseLink {
 
     /// An id that no other request of this session has or had.
     pub(crate) fn next_id(&self) -> u64 {
-        self.0.next_id.fetch_add(1, Ordering::Relaxed)
+        self.0.calls.next_id()
     }
 
     /// Posts the request `message`, which carries `id`; its response comes on the
