@@ -12,6 +12,14 @@ pub(crate) fn number() -> usize {
     NUMBER.with(|number| *number)
 }
 
+/// How many there are of what each thread has: more threads share it.
+pub(crate) const LANES: usize = 8;
+
+/// Which of `lanes` of them is this thread's.
+pub(crate) fn lane(lanes: usize) -> usize {
+    number() % lanes.max(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::number;

@@ -20,10 +20,6 @@ use crate::{
 /// more at once is refused.
 const MAX_ASKED: usize = 1024;
 
-/// In how many lanes calls are made: threads that have one each do not wait for each
-/// other.
-const LANES: usize = 8;
-
 /// The open calls of one link by their ids.
 #[derive(Debug)]
 pub(super) struct Calls {
@@ -55,7 +51,7 @@ struct Table {
 impl Calls {
     /// None yet; all will be of one client if it is given.
     pub(super) fn new(whose: Option<Arc<Introduction>>) -> Self {
-        let lanes = if whose.is_some() { 1 } else { LANES };
+        let lanes = if whose.is_some() { 1 } else { thread::LANES };
         Self {
             whose,
             lanes: (0..lanes).map(|_| Lane::default()).collect(),
@@ -70,7 +66,7 @@ impl Calls {
     /// An id that no other call has or had: 1 or more, and the lane can be told by it.
     pub(super) fn next_id(&self) -> u64 {
         let lanes = self.lanes.len();
-        let lane = thread::number() % lanes;
+        let lane = thread::lane(lanes);
         let given = self.lanes[lane].given.fetch_add(1, Relaxed);
         1 + given * lanes as u64 + lane as u64
     }

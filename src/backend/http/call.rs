@@ -44,23 +44,23 @@ impl HttpLink {
         let mut call = OpenCall::enter(self, id, opens, client);
         call.listens = message.method() == Some(method::LISTEN);
         Exchange::new(async_stream::stream! {
-            let posted = {
+            let response = {
                 let posting = call.link.post(&body, &headers, opens);
                 tokio::pin!(posting);
-                loop {
+                let posted = loop {
                     tokio::select! {
                         biased;
                         said = call.said() => yield said,
                         posted = &mut posting => break posted,
                     }
-                }
-            };
-            let response = match posted {
-                Ok(response) => response,
-                Err(error) => {
-                    call.disarm();
-                    yield Err(error);
-                    return;
+                };
+                match posted {
+                    Ok(response) => response,
+                    Err(error) => {
+                        call.disarm();
+                        yield Err(error);
+                        return;
+                    }
                 }
             };
             if opens && let Some(session) = response.headers().get(mcp::SESSION_ID) {
@@ -144,7 +144,7 @@ impl HttpLink {
     }
 
     pub(super) fn is_legacy(&self) -> bool {
-        let revision = self.mode.load().revision;
+        let revision = self.mode.now().revision;
         revision.is_some_and(|revision| revision.era() == Era::Legacy)
     }
 }

@@ -136,9 +136,21 @@ impl Client {
         let mut moved = None;
         for _ in 0..=MAX_REDIRECTS {
             let target = moved.as_ref().unwrap_or(uri);
-            let response = self
-                .send_once(self.request(target, &method, headers, body))
-                .await?;
+            let response = match &self.pool {
+                // Not by way of another future: each has room for a request of its own.
+                Way::Plain(pool) => pool
+                    .request(self.request(target, &method, headers, body))
+                    .await?
+                    .map(Either::Left),
+                Way::Tls(pool) => {
+                    let sent = pool.request(self.request(target, &method, headers, body));
+                    answered(sent.await)?
+                }
+                Way::Proxied(pool) => {
+                    let sent = pool.request(self.request(target, &method, headers, body));
+                    answered(sent.await)?
+                }
+            };
             match self.redirected(&method, response.status(), response.headers()) {
                 None => return Ok(response.map(Either::Left)),
                 Some(_) if headers.contains_key(PROOF) => {
@@ -191,22 +203,6 @@ impl Client {
         target.as_str().parse().map_err(|_| "is no URL")
     }
 
-    async fn send_once(
-        &self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<http::Response<Either<Streamed, Incoming>>, Failure> {
-        let sent = match &self.pool {
-            Way::Plain(pool) => return Ok(pool.request(request).await?.map(Either::Left)),
-            Way::Tls(pool) => pool.request(request).await,
-            Way::Proxied(pool) => pool.request(request).await,
-        };
-        let response = sent.map_err(|error| Failure {
-            unreached: error.is_connect(),
-            error: failure(&error, error.is_connect()),
-        })?;
-        Ok(response.map(Either::Right))
-    }
-
     /// Where a response redirects to, if it does; an error if that is not to be
     /// followed.
     fn redirected(
@@ -246,6 +242,16 @@ impl Client {
                 .map_err(|error| format!("it redirects to what is no URL: {error}")),
         )
     }
+}
+
+fn answered<A>(
+    sent: Result<http::Response<Incoming>, legacy::Error>,
+) -> Result<http::Response<Either<A, Incoming>>, Failure> {
+    let response = sent.map_err(|error| Failure {
+        unreached: error.is_connect(),
+        error: failure(&error, error.is_connect()),
+    })?;
+    Ok(response.map(Either::Right))
 }
 
 fn refused(reason: String) -> Failure {

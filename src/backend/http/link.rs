@@ -21,12 +21,14 @@ use tracing::info;
 use super::{
     answer::{self, status_error},
     client::{Client, Failure, Response},
+    mode::{Mode, Modes},
 };
 use crate::{
     backend::{BackendError, Ear, Introduction, calls::Calls, handshake, unwaited::Unwaited},
     config::HttpSettings,
     credential::{Credential, Tries, Used},
     protocol::{Message, Revision, header as mcp},
+    thread,
     web::USER_AGENT,
 };
 
@@ -34,17 +36,6 @@ use crate::{
 pub(super) const ACCEPT_BOTH: HeaderValue =
     HeaderValue::from_static("application/json, text/event-stream");
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
-
-/// How requests are marked: set by the handshake.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Mode {
-    /// The revision agreed upon; none before the handshake.
-    pub(super) revision: Option<Revision>,
-    /// The legacy session, if the server keeps one.
-    pub(super) session: Option<HeaderValue>,
-    /// The headers that every request then has, but for its credential.
-    headers: HeaderMap,
-}
 
 /// The extra headers that `settings` have; an error if one holds what no header
 /// can.
@@ -68,7 +59,7 @@ pub(crate) struct HttpLink {
     pub(super) client: Arc<Client>,
     headers: HeaderMap,
     pub(super) credential: Credential,
-    pub(super) mode: ArcSwap<Mode>,
+    pub(super) mode: Modes,
     pub(super) max_message: usize,
     pub(super) calls: Calls,
     pub(super) unwaited: Unwaited,
@@ -97,12 +88,13 @@ impl HttpLink {
         unasked: Ear,
         whose: Option<Arc<Introduction>>,
     ) -> Result<Arc<Self>, BackendError> {
+        let lanes = if whose.is_some() { 1 } else { thread::LANES };
         let link = Self {
             backend,
             headers: static_headers(settings)?,
             client,
             credential,
-            mode: ArcSwap::default(),
+            mode: Modes::new(Mode::default(), lanes),
             max_message,
             calls: Calls::new(whose.clone()),
             unwaited: Unwaited::default(),
@@ -127,7 +119,7 @@ impl HttpLink {
 
     /// Forgets session and revision, or fixes the revision.
     pub(crate) fn set_revision(&self, revision: Option<Revision>) {
-        let session = revision.and(self.mode.load().session.clone());
+        let session = revision.and(self.mode.now().session.clone());
         self.set_mode(revision, session);
     }
 
@@ -167,7 +159,7 @@ impl HttpLink {
     /// Ends a legacy session at the server, and whatever listens to it.
     pub(crate) async fn end(&self) {
         self.stopped.cancel();
-        let mode = self.mode.load_full();
+        let mode = self.mode.here();
         if mode.session.is_none() || self.lost.is_cancelled() {
             return;
         }
@@ -203,9 +195,10 @@ impl HttpLink {
         let mut tries = Tries::default();
         let mut may_renew = !opens;
         loop {
-            let mode = self.mode.load_full();
+            let mode = self.mode.here();
             let (headers, used) = self.request_headers(&Method::POST, &mode, extra).await?;
-            let sent = self.client.send(Method::POST, &headers, body).await;
+            let sent = self.client.send_to(&mode.uri, Method::POST, &headers, body);
+            let sent = sent.await;
             let response = sent.map_err(|failure| self.report(failure))?;
             let (status, said) = (response.status(), response.headers());
             if self
@@ -287,11 +280,12 @@ impl HttpLink {
         if let Some(session) = &session {
             headers.insert(mcp::SESSION_ID, session.clone());
         }
-        self.mode.store(Arc::new(Mode {
+        self.mode.turn_to(Mode {
             revision,
             session,
             headers,
-        }));
+            uri: self.client.uri().clone(),
+        });
     }
 
     /// Opens a new session in place of `lost`, once for all calls that met it.
@@ -300,7 +294,7 @@ impl HttpLink {
         lost: Option<&HeaderValue>,
     ) -> Result<(), BackendError> {
         let _one_at_a_time = self.renewing.lock().await;
-        if self.mode.load().session.as_ref() != lost {
+        if self.mode.now().session.as_ref() != lost {
             return Ok(());
         }
         info!(backend = %self.backend, "the server has lost its session, opening a new one");

@@ -73,7 +73,7 @@ impl HttpLink {
     /// Opens the legacy stream, after the event `last_id` if there was one; once
     /// more with a fresh credential where it was refused.
     pub(super) async fn get(&self, last_id: Option<&str>) -> Result<Response, BackendError> {
-        let mode = self.mode.load_full();
+        let mode = self.mode.here();
         let mut tries = Tries::default();
         loop {
             let (headers, used) = self
@@ -129,7 +129,7 @@ async fn get(
     last_id: &mut Option<String>,
     broken: &mut bool,
 ) -> Result<End, BackendError> {
-    let mode = link.mode.load_full();
+    let mode = link.mode.here();
     let response = link.get(last_id.as_deref()).await;
     link.heard.cancel();
     let response = response?;

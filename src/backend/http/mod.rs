@@ -6,6 +6,7 @@ mod call;
 mod client;
 mod link;
 mod listen;
+mod mode;
 mod pool;
 mod resume;
 mod sse;

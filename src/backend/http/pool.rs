@@ -34,16 +34,12 @@ const SWEEP: Duration = Duration::from_secs(5);
 /// How often one is, before it was without use for too long.
 const MOST_SWEEPS: u64 = IDLE.as_secs() / SWEEP.as_secs();
 
-/// On how many shelves connections wait: threads that have one each do not wait for
-/// each other.
-const SHELVES: usize = 8;
-
 /// The connections to one server.
 #[derive(Debug)]
 pub(super) struct Pool {
     server: Uri,
     dial: Dial,
-    shelves: [Arc<Shelf>; SHELVES],
+    shelves: [Arc<Shelf>; thread::LANES],
 }
 
 /// Where the connections of one thread, or of a few, wait to be used again; by itself in
@@ -88,37 +84,40 @@ impl Pool {
     /// Sends `request`, which names its target in origin form and its host in
     /// a header. One that a kept connection turns out to be too old for is
     /// sent again on another, if nothing of it was sent.
-    pub(super) async fn request(
+    pub(super) fn request(
         &self,
         mut request: Request<Full<Bytes>>,
-    ) -> Result<Response<Streamed>, Failure> {
+    ) -> impl Future<Output = Result<Response<Streamed>, Failure>> {
         let thread = thread::number();
-        let shelf = &self.shelves[thread % SHELVES];
-        loop {
-            let kept = shelf.take(thread);
-            let was_kept = kept.is_some();
-            let mut wire = match kept {
-                Some(wire) => wire,
-                None => Box::pin(self.connect()).await?,
-            };
-            let mut error = match wire.send(request).await {
-                Ok(response) => {
-                    return Ok(response.map(|incoming| Streamed {
-                        incoming: Some(incoming),
-                        wire: Some(wire),
-                        thread,
-                        shelf: Arc::clone(shelf),
-                    }));
-                }
-                Err(error) => error,
-            };
-            match error.take_message() {
-                Some(unsent) if was_kept => request = unsent,
-                _ => {
-                    return Err(Failure {
-                        error: failure(&error.into_error(), false),
-                        unreached: false,
-                    });
+        let shelf = &self.shelves[thread::lane(self.shelves.len())];
+        // Not `async fn`, whose future would have room for two requests.
+        async move {
+            loop {
+                let kept = shelf.take(thread);
+                let was_kept = kept.is_some();
+                let mut wire = match kept {
+                    Some(wire) => wire,
+                    None => Box::pin(self.connect()).await?,
+                };
+                let mut error = match wire.send(request).await {
+                    Ok(response) => {
+                        return Ok(response.map(|incoming| Streamed {
+                            incoming: Some(incoming),
+                            wire: Some(wire),
+                            thread,
+                            shelf: Arc::clone(shelf),
+                        }));
+                    }
+                    Err(error) => error,
+                };
+                match error.take_message() {
+                    Some(unsent) if was_kept => request = unsent,
+                    _ => {
+                        return Err(Failure {
+                            error: failure(&error.into_error(), false),
+                            unreached: false,
+                        });
+                    }
                 }
             }
         }
@@ -258,7 +257,7 @@ mod tests {
     }
 
     fn shelf(pool: &Pool) -> &Arc<Shelf> {
-        &pool.shelves[thread::number() % SHELVES]
+        &pool.shelves[thread::lane(thread::LANES)]
     }
 
     async fn answer(stream: &mut TcpStream, with: &[u8]) {

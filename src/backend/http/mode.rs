@@ -1,0 +1,152 @@
+//! How the requests of one link are marked, which its handshake finds out.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+
+use crate::{protocol::Revision, thread};
+
+/// How requests are marked.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Mode {
+    /// The revision agreed upon; none before the handshake.
+    pub(super) revision: Option<Revision>,
+    /// The legacy session, if the server keeps one.
+    pub(super) session: Option<HeaderValue>,
+    /// The headers that every request then has, but for its credential.
+    pub(super) headers: HeaderMap,
+    /// Where requests go.
+    pub(super) uri: Uri,
+}
+
+/// The mode of a link, and copies of it by lane: what a request takes of its mode is
+/// counted, and calls of several threads would wait for each other to count.
+#[derive(Debug)]
+pub(super) struct Modes {
+    now: ArcSwap<Mode>,
+    /// How often it was another one.
+    turns: AtomicU64,
+    copies: Box<[ArcSwapOption<Copied>]>,
+}
+
+/// A mode that shares nothing with the one that it is a copy of.
+#[derive(Debug)]
+struct Copied {
+    turn: u64,
+    mode: Arc<Mode>,
+}
+
+impl Modes {
+    /// `mode`, with copies for `lanes` lanes.
+    pub(super) fn new(mode: Mode, lanes: usize) -> Self {
+        Self {
+            now: ArcSwap::from_pointee(mode),
+            turns: AtomicU64::new(0),
+            copies: (0..lanes).map(|_| ArcSwapOption::empty()).collect(),
+        }
+    }
+
+    /// The mode, to be looked at and not to be kept.
+    pub(super) fn now(&self) -> Guard<Arc<Mode>> {
+        self.now.load()
+    }
+
+    /// The mode for a request of this thread.
+    pub(super) fn here(&self) -> Arc<Mode> {
+        let turn = self.turns.load(Ordering::Acquire);
+        let copy = &self.copies[thread::lane(self.copies.len())];
+        if let Some(copied) = &*copy.load()
+            && copied.turn == turn
+        {
+            return Arc::clone(&copied.mode);
+        }
+        // As of this turn or a later one, which then has it copied once more.
+        let mode = Arc::new(self.now.load().apart());
+        copy.store(Some(Arc::new(Copied {
+            turn,
+            mode: Arc::clone(&mode),
+        })));
+        mode
+    }
+
+    /// From now on it is `mode`.
+    pub(super) fn turn_to(&self, mode: Mode) {
+        self.now.store(Arc::new(mode));
+        self.turns.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+impl Mode {
+    /// The same in memory of its own.
+    fn apart(&self) -> Self {
+        let value = |value: &HeaderValue| {
+            // What was one is one.
+            let own = HeaderValue::from_bytes(value.as_bytes());
+            let mut own = own.unwrap_or_else(|_| value.clone());
+            own.set_sensitive(value.is_sensitive());
+            own
+        };
+        let mut headers = HeaderMap::with_capacity(self.headers.capacity());
+        for (name, given) in &self.headers {
+            let own = HeaderName::from_bytes(name.as_str().as_bytes());
+            headers.append(own.unwrap_or_else(|_| name.clone()), value(given));
+        }
+        Self {
+            revision: self.revision,
+            session: self.session.as_ref().map(value),
+            headers,
+            uri: (self.uri.to_string().parse()).unwrap_or_else(|_| self.uri.clone()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(session: &'static str) -> Mode {
+        let mut secret = HeaderValue::from_static("secret");
+        secret.set_sensitive(true);
+        let headers = [
+            (HeaderName::from_static("x-several"), "a".parse().unwrap()),
+            (HeaderName::from_static("x-several"), secret),
+        ];
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(name, value);
+        }
+        Mode {
+            revision: Some(Revision::NEWEST_LEGACY),
+            session: Some(HeaderValue::from_static(session)),
+            headers: map,
+            uri: Uri::from_static("http://127.0.0.1:1/mcp?a=b%20c"),
+        }
+    }
+
+    #[test]
+    fn each_thread_has_a_copy_of_the_mode_as_it_is() {
+        let modes = Modes::new(mode("first"), 3);
+        for session in ["first", "second"] {
+            modes.turn_to(mode(session));
+            let looks = || {
+                let here = modes.here();
+                assert!(Arc::ptr_eq(&here, &modes.here()));
+                here
+            };
+            let here = looks();
+            std::thread::scope(|scope| {
+                let there = scope.spawn(looks).join().unwrap();
+                assert!(!Arc::ptr_eq(&there, &here));
+                for copy in [there, here] {
+                    let now = modes.now();
+                    assert_eq!(copy.session.as_ref().unwrap(), session);
+                    assert_eq!(format!("{copy:?}"), format!("{now:?}"));
+                }
+            });
+        }
+    }
+}
