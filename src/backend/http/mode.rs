@@ -6,9 +6,12 @@ use std::sync::{
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::{HeaderMap, HeaderValue, Uri, header};
 
-use crate::{protocol::Revision, thread};
+use crate::{
+    protocol::{Revision, header as mcp},
+    thread,
+};
 
 /// How requests are marked.
 #[derive(Debug, Clone, Default)]
@@ -33,7 +36,8 @@ pub(super) struct Modes {
     copies: Box<[ArcSwapOption<Copied>]>,
 }
 
-/// A mode that shares nothing with the one that it is a copy of.
+/// A mode that shares nothing counted with the one that it is a copy of, but for headers
+/// of the configuration.
 #[derive(Debug)]
 struct Copied {
     turn: u64,
@@ -81,23 +85,20 @@ impl Modes {
 }
 
 impl Mode {
-    /// The same in memory of its own.
+    /// The same in memory of its own. Most headers are the program's, which nobody counts.
     fn apart(&self) -> Self {
-        let value = |value: &HeaderValue| {
-            // What was one is one.
-            let own = HeaderValue::from_bytes(value.as_bytes());
-            let mut own = own.unwrap_or_else(|_| value.clone());
-            own.set_sensitive(value.is_sensitive());
-            own
-        };
-        let mut headers = HeaderMap::with_capacity(self.headers.capacity());
-        for (name, given) in &self.headers {
-            let own = HeaderName::from_bytes(name.as_str().as_bytes());
-            headers.append(own.unwrap_or_else(|_| name.clone()), value(given));
+        let mut headers = self.headers.clone();
+        for name in [header::HOST, mcp::SESSION_ID] {
+            // What was a value is one.
+            if let Some(value) = headers.get_mut(name)
+                && let Ok(own) = HeaderValue::from_bytes(value.as_bytes())
+            {
+                *value = own;
+            }
         }
         Self {
             revision: self.revision,
-            session: self.session.as_ref().map(value),
+            session: headers.get(mcp::SESSION_ID).cloned(),
             headers,
             uri: (self.uri.to_string().parse()).unwrap_or_else(|_| self.uri.clone()),
         }
@@ -111,18 +112,15 @@ mod tests {
     fn mode(session: &'static str) -> Mode {
         let mut secret = HeaderValue::from_static("secret");
         secret.set_sensitive(true);
-        let headers = [
-            (HeaderName::from_static("x-several"), "a".parse().unwrap()),
-            (HeaderName::from_static("x-several"), secret),
-        ];
-        let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            map.append(name, value);
-        }
+        let mut headers = HeaderMap::new();
+        headers.append("x-several", HeaderValue::from_static("a"));
+        headers.append("x-several", secret);
+        headers.insert(header::HOST, HeaderValue::from_static("127.0.0.1:1"));
+        headers.insert(mcp::SESSION_ID, HeaderValue::from_static(session));
         Mode {
             revision: Some(Revision::NEWEST_LEGACY),
             session: Some(HeaderValue::from_static(session)),
-            headers: map,
+            headers,
             uri: Uri::from_static("http://127.0.0.1:1/mcp?a=b%20c"),
         }
     }
