@@ -108,7 +108,7 @@ impl Calls {
     pub(super) fn only(&self) -> Result<Arc<Mailbox>, usize> {
         let tables = self.tables();
         let found = self.find(&tables)?;
-        Ok(Arc::clone(&found.1))
+        Ok(Arc::clone(found.1))
     }
 
     /// The only one, or the newest, of all lanes. Error: how many there are.

@@ -90,7 +90,7 @@ pub(super) fn run(args: &Args, config: Option<&Path>, log: &LogOptions) -> ExitC
             return given_up(config.listen.transport == ListenTransport::Stdio, &error);
         }
     };
-    // One thread, to which others are added as connections come (`listener::Workers`).
+    // This thread, to which others are added as connections come (`listener::Workers`).
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

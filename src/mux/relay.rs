@@ -112,7 +112,7 @@ impl Relay {
                 Some(Event::Heard(None)) => self.fail(&BackendError::NoResponse),
                 // Boxed, like all that few calls need: each has room for what it may wait for.
                 Some(Event::Answered(index, answer)) => {
-                    Box::pin(self.answered(index, answer)).await
+                    Box::pin(self.answered(index, answer)).await;
                 }
                 None => self.fail(&self.clock.passed()),
             }

@@ -89,11 +89,11 @@ impl Pool {
         mut request: Request<Full<Bytes>>,
     ) -> impl Future<Output = Result<Response<Streamed>, Failure>> {
         let thread = thread::number();
-        let shelf = &self.shelves[thread::lane(self.shelves.len())];
+        let here = &self.shelves[thread::lane(self.shelves.len())];
         // Not `async fn`, whose future would have room for two requests.
         async move {
             loop {
-                let kept = shelf.take(thread);
+                let kept = here.take(thread);
                 let was_kept = kept.is_some();
                 let mut wire = match kept {
                     Some(wire) => wire,
@@ -105,7 +105,7 @@ impl Pool {
                             incoming: Some(incoming),
                             wire: Some(wire),
                             thread,
-                            shelf: Arc::clone(shelf),
+                            shelf: Arc::clone(here),
                         }));
                     }
                     Err(error) => error,
