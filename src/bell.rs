@@ -73,8 +73,9 @@ impl Bell {
         } else if self.in_vain && state.load(Relaxed) & RUNG == 0 {
             return Poll::Pending;
         }
-        // Whoever rang before this has woken the task, which looks now.
-        state.store(LOOKING, Relaxed);
+        // What those have done who rang before this is seen now; who rings from now on has
+        // it looked for again. Both take that nobody passes the other: no plain store.
+        state.swap(LOOKING, AcqRel);
         for _ in 0..LOOKS {
             let ready = poll(&mut Context::from_waker(&self.waker));
             self.in_vain = ready.is_pending();
@@ -98,7 +99,7 @@ impl Bell {
 
     /// Wakes nobody until the next look.
     pub(crate) fn silence(&self) {
-        self.ringer.state.store(LOOKING, Relaxed);
+        self.ringer.state.fetch_or(LOOKING, AcqRel);
     }
 }
 
@@ -212,6 +213,46 @@ mod tests {
         assert_eq!(look(&mut bell, &cx, false), 2);
         let other = Waker::from(Arc::<Count>::default());
         assert_eq!(look(&mut bell, &Context::from_waker(&other), false), 3);
+    }
+
+    #[test]
+    fn who_rings_from_another_thread_is_never_missed() {
+        const TURNS: usize = 200_000;
+        let (said, heard) = (Arc::<Count>::default(), Arc::<Count>::default());
+        let mut bell = Bell::new();
+        let ringing = {
+            let (said, heard, waker) = (Arc::clone(&said), Arc::clone(&heard), bell.waker.clone());
+            std::thread::spawn(move || {
+                for turn in 1..=TURNS {
+                    said.0.store(turn, Relaxed);
+                    waker.wake_by_ref();
+                    while heard.0.load(Relaxed) < turn {
+                        std::hint::spin_loop();
+                    }
+                }
+            })
+        };
+        // Polled again and again, as by a task that others wake as well.
+        let waker = Waker::from(Arc::<Count>::default());
+        let cx = Context::from_waker(&waker);
+        let stuck = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        for turn in 1..=TURNS {
+            while bell
+                .look(&cx, |_| {
+                    let there = said.0.load(Relaxed) >= turn;
+                    if there {
+                        Poll::Ready(())
+                    } else {
+                        Poll::Pending
+                    }
+                })
+                .is_pending()
+            {
+                assert!(std::time::Instant::now() < stuck, "turn {turn} was missed");
+            }
+            heard.0.store(turn, Relaxed);
+        }
+        ringing.join().expect("all was heard");
     }
 
     #[test]
