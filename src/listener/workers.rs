@@ -126,12 +126,18 @@ impl Workers {
 
 impl Worker {
     fn start(number: usize) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let handle = runtime.handle().clone();
         let (wanted, unwanted) = oneshot::channel();
         let (running, ended) = mpsc::channel();
+        let (made, handle) = mpsc::channel();
         let run = move || {
             let _running: mpsc::Sender<()> = running;
+            // Made here, for it must not be dropped where others wait: not even if there is
+            // no thread for it.
+            let runtime = match Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => return drop(made.send(Err(error))),
+            };
+            let _ = made.send(Ok(runtime.handle().clone()));
             // It is never sent: what is waited for is that nobody could send it any more.
             let _ = runtime.block_on(unwanted);
             runtime.shutdown_timeout(LAST_WAIT);
@@ -140,7 +146,7 @@ impl Worker {
             .name(format!("connections-{number}"))
             .spawn(run)?;
         Ok(Self {
-            handle,
+            handle: handle.recv().map_err(io::Error::other)??,
             running: Some(Running { wanted, ended }),
             connections: Arc::default(),
         })

@@ -244,6 +244,7 @@ impl Client {
     }
 }
 
+/// What a pool of hyper-util's has brought, beside what else a way may bring.
 fn answered<A>(
     sent: Result<http::Response<Incoming>, legacy::Error>,
 ) -> Result<http::Response<Either<A, Incoming>>, Failure> {

@@ -84,40 +84,37 @@ impl Pool {
     /// Sends `request`, which names its target in origin form and its host in
     /// a header. One that a kept connection turns out to be too old for is
     /// sent again on another, if nothing of it was sent.
-    pub(super) fn request(
+    pub(super) async fn request(
         &self,
         mut request: Request<Full<Bytes>>,
-    ) -> impl Future<Output = Result<Response<Streamed>, Failure>> {
+    ) -> Result<Response<Streamed>, Failure> {
         let thread = thread::number();
         let here = &self.shelves[thread::lane(self.shelves.len())];
-        // Not `async fn`, whose future would have room for two requests.
-        async move {
-            loop {
-                let kept = here.take(thread);
-                let was_kept = kept.is_some();
-                let mut wire = match kept {
-                    Some(wire) => wire,
-                    None => Box::pin(self.connect()).await?,
-                };
-                let mut error = match wire.send(request).await {
-                    Ok(response) => {
-                        return Ok(response.map(|incoming| Streamed {
-                            incoming: Some(incoming),
-                            wire: Some(wire),
-                            thread,
-                            shelf: Arc::clone(here),
-                        }));
-                    }
-                    Err(error) => error,
-                };
-                match error.take_message() {
-                    Some(unsent) if was_kept => request = unsent,
-                    _ => {
-                        return Err(Failure {
-                            error: failure(&error.into_error(), false),
-                            unreached: false,
-                        });
-                    }
+        loop {
+            let kept = here.take(thread);
+            let was_kept = kept.is_some();
+            let mut wire = match kept {
+                Some(wire) => wire,
+                None => Box::pin(self.connect()).await?,
+            };
+            let mut error = match wire.send(request).await {
+                Ok(response) => {
+                    return Ok(response.map(|incoming| Streamed {
+                        incoming: Some(incoming),
+                        wire: Some(wire),
+                        thread,
+                        shelf: Arc::clone(here),
+                    }));
+                }
+                Err(error) => error,
+            };
+            match error.take_message() {
+                Some(unsent) if was_kept => request = unsent,
+                _ => {
+                    return Err(Failure {
+                        error: failure(&error.into_error(), false),
+                        unreached: false,
+                    });
                 }
             }
         }
